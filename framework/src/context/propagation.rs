@@ -1,0 +1,85 @@
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::Context;
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+
+/// Reads `traceparent`, `tracestate` and `baggage` (W3C) into a context on top of `base`.
+///
+/// Without a `traceparent` header the answer is `base` itself, at the cost of one look-up. A header that does not
+/// parse is ignored, as the specification asks.
+pub fn extract(base: &Context, headers: &HeaderMap) -> Context {
+    let carrier = Headers(headers);
+    let mut cx = if headers.contains_key("traceparent") {
+        TraceContextPropagator::new().extract_with_context(base, &carrier)
+    } else {
+        base.clone()
+    };
+    if headers.contains_key("baggage") {
+        cx = BaggagePropagator::new().extract_with_context(&cx, &carrier);
+    }
+    cx
+}
+
+/// Writes the current span and baggage of `cx` into `headers` as `traceparent`, `tracestate` and `baggage` (W3C).
+pub fn inject(cx: &Context, headers: &mut HeaderMap) {
+    TraceContextPropagator::new().inject_context(cx, &mut HeadersMut(headers));
+    BaggagePropagator::new().inject_context(cx, &mut HeadersMut(headers));
+}
+
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(|value| value.to_str().ok())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}
+
+struct HeadersMut<'a>(&'a mut HeaderMap);
+
+impl Injector for HeadersMut<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
+            self.0.insert(name, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::baggage::BaggageExt;
+    use opentelemetry::trace::TraceContextExt;
+
+    use super::*;
+
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.insert(HeaderName::try_from(*name).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        map
+    }
+
+    #[test]
+    fn what_was_injected_is_extracted() {
+        let cx = extract(&Context::new(), &headers(&[("traceparent", PARENT), ("baggage", "tenant=acme")]));
+        let mut written = HeaderMap::new();
+        inject(&cx, &mut written);
+        assert_eq!(written.get("traceparent").unwrap(), PARENT);
+        assert_eq!(written.get("baggage").unwrap(), "tenant=acme");
+        assert_eq!(cx.baggage().get("tenant").unwrap().as_str(), "acme");
+    }
+
+    #[test]
+    fn a_broken_traceparent_is_ignored() {
+        for broken in ["", "00-zz-zz-01", "00-00000000000000000000000000000000-b7ad6b7169203331-01", "junk"] {
+            let cx = extract(&Context::new(), &headers(&[("traceparent", broken)]));
+            assert!(!cx.span().span_context().is_valid(), "{broken}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+use std::sync::Arc;
+
+use opentelemetry::Context;
+use opentelemetry::metrics::{Meter, MeterProvider as _};
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use tracing::Dispatch;
+use tracing::dispatcher::DefaultGuard;
+
+/// The instrumentation scope of every span and metric that the framework itself records.
+const SCOPE: &str = "spanbox";
+
+/// The telemetry of one service: cheap to clone, and carried by every context that belongs to the service.
+///
+/// There is no global one. The parts of a service (its web server, actors, database) each hold a clone; code far
+/// from them finds it in the context with [`Telemetry::current`]. A signal that is switched off is `None`, and
+/// whoever asks then builds nothing.
+#[derive(Clone)]
+pub struct Telemetry {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    providers: Providers,
+    tracer: Option<SdkTracer>,
+    meter: Option<Meter>,
+    dispatch: Option<Dispatch>,
+}
+
+/// The OpenTelemetry providers behind a [`Telemetry`]. `None` switches a signal off.
+#[derive(Clone, Debug, Default)]
+pub struct Providers {
+    /// Spans.
+    pub traces: Option<SdkTracerProvider>,
+    /// Measurements.
+    pub metrics: Option<SdkMeterProvider>,
+    /// Log records that are exported; what goes to stderr does not pass here.
+    pub logs: Option<SdkLoggerProvider>,
+}
+
+impl Telemetry {
+    /// Nothing is recorded, and nothing is built to be thrown away.
+    #[must_use]
+    pub fn disabled() -> Self {
+        Self::from_providers(Providers::default())
+    }
+
+    /// Telemetry on top of providers that are already configured.
+    #[must_use]
+    pub fn from_providers(providers: Providers) -> Self {
+        Self::with_dispatch(providers, None)
+    }
+
+    /// The same with the `tracing` subscriber that this service's threads use, see [`Telemetry::enter_thread`].
+    #[must_use]
+    pub fn with_dispatch(providers: Providers, dispatch: Option<Dispatch>) -> Self {
+        let tracer = providers.traces.as_ref().map(|traces| traces.tracer(SCOPE));
+        let meter = providers.metrics.as_ref().map(|metrics| metrics.meter(SCOPE));
+        Self { inner: Arc::new(Inner { providers, tracer, meter, dispatch }) }
+    }
+
+    /// The tracer of the framework's own spans; `None` when traces are off.
+    #[must_use]
+    pub fn tracer(&self) -> Option<&SdkTracer> {
+        self.inner.tracer.as_ref()
+    }
+
+    /// The meter of the framework's own instruments; `None` when metrics are off.
+    #[must_use]
+    pub fn meter(&self) -> Option<&Meter> {
+        self.inner.meter.as_ref()
+    }
+
+    /// The providers, to flush them or to make tracers and meters of one's own.
+    #[must_use]
+    pub fn providers(&self) -> &Providers {
+        &self.inner.providers
+    }
+
+    /// The context with nothing in it but this telemetry: what a new root starts from.
+    ///
+    /// It costs an allocation; who needs it often keeps it.
+    #[must_use]
+    pub fn root(&self) -> Context {
+        Context::new().with_value(self.clone())
+    }
+
+    /// The telemetry of the service whose context is current, if any.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        Context::map_current(|cx| cx.get::<Self>().cloned())
+    }
+
+    /// Makes this service's `tracing` subscriber the default of the calling thread until the guard is dropped.
+    ///
+    /// Every thread that belongs to a service (a web worker, an arbiter, a database thread) calls this once, so
+    /// that several services in one process keep their logs and spans apart.
+    #[must_use = "the subscriber is the default only until the guard is dropped"]
+    pub fn enter_thread(&self) -> ThreadGuard {
+        ThreadGuard { _default: self.inner.dispatch.as_ref().map(tracing::dispatcher::set_default) }
+    }
+}
+
+impl std::fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Telemetry")
+            .field("traces", &self.inner.tracer.is_some())
+            .field("metrics", &self.inner.meter.is_some())
+            .field("logs", &self.inner.providers.logs.is_some())
+            .finish()
+    }
+}
+
+/// Keeps a service's `tracing` subscriber the default of one thread, see [`Telemetry::enter_thread`].
+#[must_use]
+pub struct ThreadGuard {
+    _default: Option<DefaultGuard>,
+}
