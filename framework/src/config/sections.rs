@@ -6,16 +6,22 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::endpoint;
 use crate::redact::Secret;
 
-/// A table of the configuration: plain data, every field with a default.
+/// A table of the configuration: plain data, every field with a default (`#[serde(default)]` on the struct).
 ///
-/// The names of the fields are the keys that may be set; anything else in the table is refused.
+/// The names of the fields are the keys that may be set; anything else in the table is refused. Keys, types and
+/// what may be shown are learnt from the struct's own serde implementations: a duration is
+/// `#[serde(with = "humantime_serde")]`, a secret is a [`Secret`] that says how it is shown
+/// (`#[serde(serialize_with = "Secret::mask")]`, or `Secret::masked` for an optional one).
 pub trait Section: Clone + Default + DeserializeOwned + Serialize + Send + Sync + 'static {
     /// The table's name, e.g. `server`.
     const NAME: &'static str;
 
-    /// What is wrong with the values together, as `(key, message)`; each alone has its type to guard it.
+    /// What is wrong with the values together, as `(key, message)`; each alone has its type to guard it. The key is
+    /// one of this section's, e.g. `port` or `tls.certificate`; the message follows it in a sentence and shows no
+    /// secret.
     ///
     /// `production` is true in the `production` profile.
     fn check(&self, production: bool) -> Vec<(&'static str, String)> {
@@ -220,6 +226,11 @@ pub struct RedisSettings {
 
 impl Section for RedisSettings {
     const NAME: &'static str = "redis";
+
+    fn check(&self, _production: bool) -> Vec<(&'static str, String)> {
+        let wrong = self.url.as_ref().and_then(|url| endpoint::check_redis(url.expose()).err());
+        wrong.map(|message| ("url", message)).into_iter().collect()
+    }
 }
 
 /// `[telemetry]`: what is recorded and where it goes. The `OTEL_*` variables win over these.
@@ -272,11 +283,14 @@ impl Section for TelemetrySettings {
     const NAME: &'static str = "telemetry";
 
     fn check(&self, _production: bool) -> Vec<(&'static str, String)> {
-        if (0.0..=1.0).contains(&self.sample_ratio) {
-            Vec::new()
-        } else {
-            vec![("sample_ratio", format!("must lie between 0.0 and 1.0, got {}", self.sample_ratio))]
+        let mut wrong = Vec::new();
+        if !(0.0..=1.0).contains(&self.sample_ratio) {
+            wrong.push(("sample_ratio", format!("must lie between 0.0 and 1.0, got {}", self.sample_ratio)));
         }
+        if let Some(Err(message)) = self.endpoint.as_deref().map(endpoint::check_otlp) {
+            wrong.push(("endpoint", message));
+        }
+        wrong
     }
 }
 
@@ -311,15 +325,21 @@ impl Section for LogSettings {
     const NAME: &'static str = "log";
 
     fn check(&self, _production: bool) -> Vec<(&'static str, String)> {
-        match self.level.parse::<tracing_subscriber::filter::Targets>() {
-            Ok(_) => Vec::new(),
-            Err(_) => vec![(
-                "level",
-                format!(
-                    "`{}` is no level: use off, error, warn, info, debug or trace, or `info,target=debug`",
-                    self.level
-                ),
-            )],
+        // A word alone would be taken as a target to log in full: `inof` is a slip, not a crate.
+        let directives = self.level.split(',').map(str::trim).filter(|directive| !directive.is_empty());
+        let slip = directives.clone().any(|directive| {
+            !directive.contains('=') && directive.parse::<tracing_subscriber::filter::LevelFilter>().is_err()
+        });
+        let empty = directives.count() == 0;
+        if !slip && !empty && self.level.parse::<tracing_subscriber::filter::Targets>().is_ok() {
+            return Vec::new();
         }
+        let level = &self.level;
+        vec![(
+            "level",
+            format!(
+                "`{level}` is no level: use off, error, warn, info, debug or trace, or `info,target=debug`"
+            ),
+        )]
     }
 }

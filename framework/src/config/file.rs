@@ -1,0 +1,102 @@
+//! TOML files, with the line of every key.
+
+use std::path::Path;
+
+use figment::value::{Dict, Tag, Value};
+use toml_edit::{ImDocument, Item, TableLike};
+
+use super::layer::{KeyPath, Layer};
+use super::{Origin, Problem};
+
+/// Reads a file; `None` when there is none.
+pub(super) fn read(path: &Path) -> Result<Option<Layer>, Problem> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse(&text, path.display().to_string(), |line| Origin::File {
+            path: path.to_owned(),
+            line: Some(line),
+        })
+        .map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Problem::new(
+            Origin::File { path: path.to_owned(), line: None },
+            "",
+            format!("cannot be read: {error}"),
+        )),
+    }
+}
+
+/// `origin` makes a line, from 1, into the place that is shown for it.
+pub(super) fn parse(text: &str, name: String, origin: impl Fn(usize) -> Origin) -> Result<Layer, Problem> {
+    let document = ImDocument::parse(text).map_err(|error| {
+        let (line, column) = error.span().map_or((1, 1), |span| place(text, span.start));
+        // Only the message: the error's own Display prints the line, and a secret may stand in it.
+        let message = error.message().trim().replace('\n', ", ");
+        Problem::new(origin(line), "", format!("is not TOML at column {column}: {message}"))
+    })?;
+    let mut layer = Layer::new(name);
+    let locate =
+        |span: Option<std::ops::Range<usize>>| origin(span.map_or(1, |span| place(text, span.start).0));
+    layer.values = table(document.as_table(), &mut Vec::new(), &mut layer, &locate);
+    Ok(layer)
+}
+
+/// A value alone, as it stands right of the `=`.
+pub(super) fn value(text: &str) -> Option<Value> {
+    let document = ImDocument::parse(format!("value = {text}")).ok()?;
+    (document.as_table().len() == 1).then(|| plain(document.get("value")?)).flatten()
+}
+
+fn table(
+    from: &dyn TableLike,
+    path: &mut KeyPath,
+    layer: &mut Layer,
+    locate: &dyn Fn(Option<std::ops::Range<usize>>) -> Origin,
+) -> Dict {
+    let mut values = Dict::new();
+    for (name, item) in from.iter() {
+        path.push(name.to_owned());
+        layer.locate(path, locate(from.get_key_value(name).and_then(|(key, _)| key.span())));
+        let value = match item.as_table_like() {
+            Some(below) => Some(Value::Dict(Tag::Default, table(below, path, layer, locate))),
+            None => plain(item),
+        };
+        values.extend(value.map(|value| (name.to_owned(), value)));
+        path.pop();
+    }
+    values
+}
+
+fn plain(item: &Item) -> Option<Value> {
+    if let Some(tables) = item.as_array_of_tables() {
+        return Some(tables.iter().map(|table| dict(table)).collect::<Vec<Value>>().into());
+    }
+    if let Some(table) = item.as_table_like() {
+        return Some(dict(table));
+    }
+    item.as_value().map(scalar)
+}
+
+fn dict(table: &dyn TableLike) -> Value {
+    let values = table.iter().filter_map(|(key, item)| Some((key.to_owned(), plain(item)?)));
+    Value::Dict(Tag::Default, values.collect())
+}
+
+fn scalar(value: &toml_edit::Value) -> Value {
+    match value {
+        toml_edit::Value::String(text) => Value::from(text.value().as_str()),
+        toml_edit::Value::Integer(number) => Value::from(*number.value()),
+        toml_edit::Value::Float(number) => Value::from(*number.value()),
+        toml_edit::Value::Boolean(truth) => Value::from(*truth.value()),
+        toml_edit::Value::Datetime(time) => Value::from(time.value().to_string()),
+        toml_edit::Value::Array(items) => items.iter().map(scalar).collect::<Vec<Value>>().into(),
+        toml_edit::Value::InlineTable(table) => dict(table),
+    }
+}
+
+/// Line and column of a byte, both from 1, the column in characters.
+fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+    (line, column)
+}

@@ -1,0 +1,238 @@
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use figment::Figment;
+use figment::value::Value;
+use serde::Serialize;
+
+use super::chain::Chain;
+use super::inspect::inspect;
+use super::layer::{KeyPath, Layer, dotted};
+use super::loaded::Inner;
+use super::registry::Registry;
+use super::{Config, ConfigErrors, Origin, Problem, Profile, Section, complaint, file, variables};
+
+const DIRECTORY: &str = "config";
+const DIRECTORY_VARIABLE: &str = "APP_CONFIG_DIR";
+const PROFILE_VARIABLE: &str = "APP_PROFILE";
+
+/// Reads the settings of one service: which sections there are, and from where.
+///
+/// Nothing is taken from the process unless [`Loader::from_process`] is used, so that many services with different
+/// settings fit in one process.
+#[derive(Default)]
+pub struct Loader {
+    profile: Profile,
+    profile_origin: Option<Origin>,
+    directory: Option<PathBuf>,
+    environment: BTreeMap<String, String>,
+    defaults: Layer,
+    problems: Vec<Problem>,
+    registry: Registry,
+}
+
+impl Loader {
+    /// A loader for a profile, with an empty environment.
+    #[must_use]
+    pub fn new(profile: impl Into<Profile>) -> Self {
+        Self { profile: profile.into(), defaults: Layer::new("defaults in code"), ..Self::default() }
+    }
+
+    /// A loader with an environment. The profile is the one given, or else `APP_PROFILE`, or else `development`.
+    #[must_use]
+    pub fn from_environment<K: Into<String>, V: Into<String>>(
+        profile: Option<&str>,
+        environment: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let mut loader = Self::new(Profile::default()).environment(environment);
+        let variable = loader.environment.get(PROFILE_VARIABLE).filter(|name| !name.is_empty());
+        if let Some(profile) = profile {
+            loader.profile = profile.into();
+        } else if let Some(profile) = variable {
+            loader.profile = profile.as_str().into();
+            loader.profile_origin = Some(Origin::Variable(PROFILE_VARIABLE.to_owned()));
+        }
+        loader
+    }
+
+    /// [`Loader::from_environment`] with the environment of this process. A variable that is not Unicode is left
+    /// out when its name is not, and else read with replacement characters.
+    #[must_use]
+    pub fn from_process(profile: Option<&str>) -> Self {
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+        });
+        Self::from_environment(profile, variables)
+    }
+
+    /// Where the files are. Default: `APP_CONFIG_DIR`, or else `config` in the working directory. Only that last
+    /// one may be missing; then the compiled defaults and the environment are all there is.
+    #[must_use]
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// The environment, in place of the one there was. Default: empty. The profile stays what it is.
+    #[must_use]
+    pub fn environment<K: Into<String>, V: Into<String>>(
+        mut self,
+        variables: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        self.environment = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        self
+    }
+
+    /// A default that the service gives for a key, e.g. `database.url`: above the framework's defaults, below the
+    /// files. A value is written as in TOML: a duration is `"30s"`.
+    #[must_use]
+    pub fn default_value(mut self, key: &str, value: impl Serialize) -> Self {
+        let path: KeyPath = key.split('.').map(str::to_owned).collect();
+        match Value::serialize(value) {
+            Ok(value) => self.defaults.insert(&path, value, Origin::Code),
+            Err(error) => {
+                let message = format!("has a default that cannot be a setting: {error}");
+                self.problems.push(Problem::new(Origin::Code, key, message));
+            }
+        }
+        self
+    }
+
+    /// Registers a section. Registering the same type again changes nothing; another type with the same name is a
+    /// problem that [`Loader::load`] reports.
+    pub fn section<S: Section>(&mut self) -> &mut Self {
+        self.registry.add::<S>();
+        self
+    }
+
+    /// The profile that will be loaded.
+    #[must_use]
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// Reads the files and the environment, and checks everything.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigErrors`] with every problem there is: an unknown profile, a directory that should be there, broken
+    /// TOML, unknown sections and keys, values of the wrong type, and what the sections' own
+    /// [`Section::check`] found.
+    pub fn load(&self) -> Result<Config, ConfigErrors> {
+        let mut problems = self.problems.clone();
+        problems.extend_from_slice(self.registry.problems());
+        let before = problems.len();
+        let mut layers = self.layers(&mut problems);
+        let unread = problems.len() > before;
+        let findings = inspect(&self.registry, &mut layers);
+        problems.extend_from_slice(&findings.problems);
+
+        let merged = layers.iter().fold(Figment::new(), |chain, layer| chain.merge(layer));
+        let chain = Chain { merged, layers: &layers, findings: &findings };
+        let mut sections: HashMap<_, Box<dyn Any + Send + Sync>> = HashMap::new();
+        let mut entries = Vec::new();
+        for section in self.registry.iter() {
+            let values = chain.merged.find_value(section.name).ok().and_then(Value::into_dict);
+            let settings = match section.read_fully(values.unwrap_or_default()) {
+                Ok(settings) => settings,
+                Err(errors) => {
+                    let complaints = errors.iter().map(|error| complaint::of(section, error));
+                    problems.extend(complaints.filter(|(key, _)| !chain.has_lost(key)).map(
+                        |(key, message)| {
+                            Problem::new(chain.nearest_origin(&key), &complaint::key(&key), message)
+                        },
+                    ));
+                    continue;
+                }
+            };
+            for (key, message) in settings.check(self.profile.is_production()) {
+                let path: KeyPath =
+                    std::iter::once(section.name).chain(key.split('.')).map(str::to_owned).collect();
+                let origin = chain.nearest_origin(&path);
+                // What a file that could not be read may set is not known to be wrong.
+                if !(chain.has_lost(&path) || unread && origin == Origin::Default) {
+                    problems.push(Problem::new(origin, &dotted(&path), message));
+                }
+            }
+            chain.entries(section, &settings.show(), &mut entries);
+            sections.insert(section.id, settings);
+        }
+        problems.extend(self.shared_secret(&entries));
+        if problems.is_empty() {
+            Ok(Config::new(Inner { profile: self.profile.clone(), sections, entries }))
+        } else {
+            Err(ConfigErrors::new(problems))
+        }
+    }
+
+    /// All layers, the strongest last.
+    fn layers(&self, problems: &mut Vec<Problem>) -> Vec<Layer> {
+        let variable = self.environment.get(DIRECTORY_VARIABLE).filter(|path| !path.is_empty());
+        let (directory, origin) = match (&self.directory, variable) {
+            (Some(directory), _) => (directory.clone(), None),
+            (None, Some(path)) => (path.into(), Some(Origin::Variable(DIRECTORY_VARIABLE.to_owned()))),
+            (None, None) => (DIRECTORY.into(), None),
+        };
+        if !directory.is_dir() && (self.directory.is_some() || variable.is_some()) {
+            let message = format!("there is no configuration directory {}", directory.display());
+            problems.push(Problem::new(origin, "", message));
+        }
+        let mut files = vec![directory.join("default.toml")];
+        match self.profile.check(&directory) {
+            Ok(()) => files.push(directory.join(format!("{}.toml", self.profile))),
+            Err(message) => problems.push(Problem::new(self.profile_origin.clone(), "", message)),
+        }
+        let mut layers: Vec<Layer> = self.preset(problems).into_iter().collect();
+        layers.push(self.defaults.clone());
+        for path in files {
+            match file::read(&path) {
+                Ok(layer) => layers.extend(layer),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        layers.extend(variables::layers(&self.environment, &self.registry));
+        layers
+    }
+
+    /// What the framework changes in this profile, for the sections that the service has.
+    fn preset(&self, problems: &mut Vec<Problem>) -> Option<Layer> {
+        let name = format!("defaults of {}", self.profile);
+        let origin = |_| Origin::ProfileDefault(self.profile.to_string());
+        match file::parse(self.profile.preset()?, name, origin) {
+            Ok(mut layer) => {
+                layer.values.retain(|section, _| self.registry.get(section).is_some());
+                Some(layer)
+            }
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        }
+    }
+
+    /// In production the key that signs must be production's own: what the code or `default.toml` gives is known to
+    /// every desk.
+    fn shared_secret(&self, entries: &[super::Entry]) -> Option<Problem> {
+        let entry = entries.iter().find(|entry| entry.key == "service.secret_key")?;
+        let shared = match &entry.origin {
+            Origin::Code => true,
+            Origin::File { path, .. } => path.file_name().is_some_and(|name| name == "default.toml"),
+            _ => false,
+        };
+        let message = "is the same in every profile: set SECRET_KEY for production alone";
+        (self.profile.is_production() && shared)
+            .then(|| Problem::new(entry.origin.clone(), &entry.key, message))
+    }
+}
+
+impl std::fmt::Debug for Loader {
+    /// The environment is left out: it holds secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loader")
+            .field("profile", &self.profile)
+            .field("directory", &self.directory)
+            .field("sections", &self.registry.names().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
