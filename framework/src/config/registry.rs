@@ -30,17 +30,20 @@ impl<S: Section> Settings for S {
     }
 }
 
+/// figment's error is large, and rare.
+type ReadResult = Result<Box<dyn Settings>, Box<Error>>;
+
 pub(super) struct Registered {
     pub(super) name: &'static str,
     pub(super) shape: Shape,
     pub(super) id: TypeId,
     type_name: &'static str,
-    read: fn(&Value) -> Result<Box<dyn Settings>, Error>,
+    read: fn(&Value) -> ReadResult,
 }
 
 impl Registered {
     /// The section with the given values on top of its defaults.
-    pub(super) fn read(&self, values: &Value) -> Result<Box<dyn Settings>, Error> {
+    pub(super) fn read(&self, values: &Value) -> ReadResult {
         (self.read)(values)
     }
 
@@ -58,18 +61,18 @@ impl Registered {
             let mut path = error.path.clone();
             let ErrorKind::MissingField(field) = &error.kind else {
                 if missing.is_empty() {
-                    missing.push(error);
+                    missing.push(*error);
                 }
                 return Err(missing);
             };
             path.push(field.to_string());
             let shape = path.iter().try_fold(&self.shape, |shape, key| shape.child(key));
             let (Some(blank), Value::Dict(_, table)) = (shape.and_then(Shape::blank), &mut values) else {
-                missing.push(error);
+                missing.push(*error);
                 return Err(missing);
             };
             insert(table, &path, blank);
-            missing.push(error);
+            missing.push(*error);
             if missing.len() > MOST_MISSING {
                 return Err(missing);
             }
