@@ -75,6 +75,8 @@ struct Retry {
     attempts: u8,
     #[serde(default)]
     jitter: bool,
+    #[serde(default, serialize_with = "crate::redact::Secret::masked")]
+    token: Option<crate::redact::Secret<String>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

@@ -6,7 +6,10 @@ const SECRET: &str = "hunter2-hunter2-hunter2-hunter2-hunter2";
 
 fn production() -> (Directory, Config) {
     let directory = Directory::with(&[
-        ("default.toml", "# comment\n[server]\nport = 1 # one\n\n[payments]\nlimits = { EUR = 1 }\n"),
+        (
+            "default.toml",
+            "# comment\n[server]\nport = 1 # one\n\n[payments]\nlimits = { EUR = 1 }\nretry.attempts = 1\n",
+        ),
         ("production.toml", "server.port = 2\nserver.tls = { certificate = 'c', private_key = 'k' }\n"),
     ]);
     let url = "postgres://me:hunter2@db.example/orders?password=hunter2";
@@ -15,6 +18,8 @@ fn production() -> (Directory, Config) {
         ("DATABASE_URL", url),
         ("REDIS_URL", "redis://:hunter2@cache"),
         ("APP_PAYMENTS__API_KEY", "hunter2"),
+        // Alone it does not make a table that could show it: the rest of the table is in a file.
+        ("APP_PAYMENTS__RETRY__TOKEN", "hunter2"),
         ("PORT", "3"),
     ];
     let mut loader =
@@ -42,6 +47,8 @@ fn every_key_says_where_its_value_comes_from() {
         ("payments.gateway", "set in code"),
         ("payments.api_key", "APP_PAYMENTS__API_KEY"),
         ("database.url", "DATABASE_URL"),
+        ("payments.retry.token", "APP_PAYMENTS__RETRY__TOKEN"),
+        ("payments.retry.jitter", "default"),
         ("service.version", "default"),
     ] {
         assert!(origins.contains(&(key.to_owned(), origin.to_owned())), "{key} {origin}: {origins:?}");
