@@ -4,3 +4,5 @@ pub mod config;
 pub mod context;
 pub mod redact;
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;

@@ -2,12 +2,16 @@ use std::sync::Arc;
 
 use opentelemetry::Context;
 use opentelemetry::metrics::{Meter, MeterProvider as _};
+use opentelemetry::propagation::TextMapCompositePropagator;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tracing::Dispatch;
 use tracing::dispatcher::DefaultGuard;
+
+use super::pipeline::Pipeline;
 
 /// The instrumentation scope of every span and metric that the framework itself records.
 const SCOPE: &str = "spanbox";
@@ -27,6 +31,7 @@ struct Inner {
     tracer: Option<SdkTracer>,
     meter: Option<Meter>,
     dispatch: Option<Dispatch>,
+    pipeline: Option<Pipeline>,
 }
 
 /// The OpenTelemetry providers behind a [`Telemetry`]. `None` switches a signal off.
@@ -56,9 +61,17 @@ impl Telemetry {
     /// The same with the `tracing` subscriber that this service's threads use, see [`Telemetry::enter_thread`].
     #[must_use]
     pub fn with_dispatch(providers: Providers, dispatch: Option<Dispatch>) -> Self {
+        Self::assembled(providers, dispatch, None)
+    }
+
+    pub(super) fn assembled(
+        providers: Providers,
+        dispatch: Option<Dispatch>,
+        pipeline: Option<Pipeline>,
+    ) -> Self {
         let tracer = providers.traces.as_ref().map(|traces| traces.tracer(SCOPE));
         let meter = providers.metrics.as_ref().map(|metrics| metrics.meter(SCOPE));
-        Self { inner: Arc::new(Inner { providers, tracer, meter, dispatch }) }
+        Self { inner: Arc::new(Inner { providers, tracer, meter, dispatch, pipeline }) }
     }
 
     /// The tracer of the framework's own spans; `None` when traces are off.
@@ -77,6 +90,10 @@ impl Telemetry {
     #[must_use]
     pub fn providers(&self) -> &Providers {
         &self.inner.providers
+    }
+
+    pub(super) fn pipeline(&self) -> Option<&Pipeline> {
+        self.inner.pipeline.as_ref()
     }
 
     /// The context with nothing in it but this telemetry: what a new root starts from.
@@ -100,6 +117,28 @@ impl Telemetry {
     #[must_use = "the subscriber is the default only until the guard is dropped"]
     pub fn enter_thread(&self) -> ThreadGuard {
         ThreadGuard { _default: self.inner.dispatch.as_ref().map(tracing::dispatcher::set_default) }
+    }
+}
+
+impl Telemetry {
+    /// Makes this the process's telemetry for code that knows nothing of services: OpenTelemetry's global
+    /// providers and propagator (W3C trace context and baggage), and `tracing`'s global default.
+    ///
+    /// For the outermost `run` of a process only. A global default of `tracing` that is already there stays.
+    pub fn install_globally(&self) {
+        if let Some(traces) = &self.inner.providers.traces {
+            opentelemetry::global::set_tracer_provider(traces.clone());
+        }
+        if let Some(metrics) = &self.inner.providers.metrics {
+            opentelemetry::global::set_meter_provider(metrics.clone());
+        }
+        opentelemetry::global::set_text_map_propagator(TextMapCompositePropagator::new(vec![
+            Box::new(TraceContextPropagator::new()),
+            Box::new(BaggagePropagator::new()),
+        ]));
+        if let Some(dispatch) = &self.inner.dispatch {
+            let _ = tracing::dispatcher::set_global_default(dispatch.clone());
+        }
     }
 }
 

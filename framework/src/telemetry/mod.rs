@@ -1,5 +1,67 @@
-//! What a service's parts record with.
+//! Traces, metrics and logs of one service: how they are made, sampled, written and sent, and flushed at the end.
+//!
+//! [`Setup`] reads `[telemetry]`, `[log]` and the `OTEL_*` variables, and makes a [`Telemetry`], which the parts of
+//! the service carry. Nothing is global; two services in one process do not mix.
+//!
+//! - **Where it goes.** OTLP by gRPC or HTTP/protobuf, to `OTEL_EXPORTER_OTLP_ENDPOINT`, to the endpoints of the
+//!   single signals, or to `telemetry.endpoint`; variables win over settings. Without a protocol, an endpoint on
+//!   port 4317 is spoken to by gRPC, any other by HTTP. `OTEL_{TRACES,METRICS,LOGS}_EXPORTER=none` switches a
+//!   signal off.
+//! - **Without an endpoint** nothing is exported, retried or complained about. Spans still have ids, so that a log
+//!   line and a problem document can be found by their trace.
+//! - **Exporters have a thread and runtime of their own** (`spanbox-otlp`), so that [`Telemetry::shutdown`] may be
+//!   called on any thread and ends in time, whatever the collector does. A failing export is logged once, then at
+//!   most once a minute with what was lost, and when it is over.
+//! - **`OTEL_SDK_DISABLED=true`**, or `telemetry.enabled = false`: nothing is recorded; trace context still passes
+//!   through, and logs go to stderr.
+//! - **Logs.** Every `tracing` record is one line on stderr, with the ids of the span that is current in
+//!   OpenTelemetry's context; control characters are escaped. `tracing` spans and OpenTelemetry's are each other's
+//!   parents and children.
+//!
+//! ```
+//! use opentelemetry::trace::TraceContextExt;
+//! use spanbox::telemetry::{self, ServiceInfo, Setup};
+//!
+//! let telemetry = Setup::new(ServiceInfo::new("orders", "1.0.0"))
+//!     .environment([("OTEL_SERVICE_NAME".to_owned(), "orders-eu".to_owned())])
+//!     .build()?;
+//! let _current = telemetry.root().attach();
+//! let _logs = telemetry.enter_thread();
+//! telemetry::span("calculate_analytics").attribute("orders", 2).in_scope(|cx| {
+//!     assert!(cx.span().span_context().is_valid());
+//!     tracing::info!(orders = 2, "calculated");
+//! });
+//! let report = telemetry.shutdown(std::time::Duration::from_secs(1));
+//! assert!(report.is_complete());
+//! # Ok::<(), telemetry::TelemetryError>(())
+//! ```
 
+mod client;
+mod console;
+mod environment;
+mod error;
 mod handle;
+mod line;
+mod outage;
+mod pipeline;
+mod relay;
+mod resource;
+mod sampler;
+mod setup;
+mod span;
+mod subscriber;
+mod target;
+mod worker;
 
+#[cfg(test)]
+mod tests;
+
+pub use error::TelemetryError;
 pub use handle::{Providers, Telemetry, ThreadGuard};
+pub use pipeline::{ShutdownReport, SignalReport};
+pub use resource::ServiceInfo;
+pub use setup::Setup;
+pub use span::{ScopedSpan, record_error, span};
+
+/// The target of what this module logs.
+const TARGET: &str = "spanbox::telemetry";
