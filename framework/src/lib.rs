@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod context;
+pub mod data;
 pub mod redact;
 pub mod telemetry;
 #[cfg(feature = "testing")]

@@ -1,0 +1,191 @@
+use std::ops::{Deref, DerefMut};
+
+use diesel::connection::AnsiTransactionManager as SqliteTransactions;
+use diesel::sqlite::SqliteConnection;
+use diesel::{QueryResult, sql_query};
+use diesel_async::pooled_connection::PoolableConnection as _;
+use diesel_async::pooled_connection::deadpool::Object;
+use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
+use diesel_async::{
+    AnsiTransactionManager, AsyncConnection, AsyncPgConnection, RunQueryDsl as _, TransactionManager as _,
+};
+
+use super::error::{DbError, lost_connection};
+use super::sqlite::Inline;
+use super::traced::Traced;
+
+/// A connection to SQLite.
+pub type SqliteConn = Traced<SyncConnectionWrapper<SqliteConnection, Inline>>;
+/// A connection to PostgreSQL.
+pub type PgConn = Traced<AsyncPgConnection>;
+
+/// Which database this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Backend {
+    /// SQLite, embedded.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+}
+
+impl Backend {
+    /// The name that telemetry uses, `db.system.name`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgresql",
+        }
+    }
+}
+
+/// The connection of a unit of work, see [`Db`](super::Db). Queries go to it through [`query!`](super::query).
+pub enum Conn {
+    /// To SQLite.
+    Sqlite(SqliteConn),
+    /// To PostgreSQL.
+    Postgres(Pooled),
+}
+
+/// A connection of the PostgreSQL pool; it dereferences to a [`PgConn`].
+pub struct Pooled(pub(super) Object<PgConn>);
+
+impl Deref for Pooled {
+    type Target = PgConn;
+
+    fn deref(&self) -> &PgConn {
+        &self.0
+    }
+}
+
+impl DerefMut for Pooled {
+    fn deref_mut(&mut self) -> &mut PgConn {
+        &mut self.0
+    }
+}
+
+/// How a unit of work runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Every statement for itself.
+    Plain,
+    /// Every statement sees the same state of the database.
+    Snapshot,
+    /// One transaction that writes.
+    Write,
+}
+
+impl Conn {
+    /// Which database it leads to.
+    #[must_use]
+    pub const fn backend(&self) -> Backend {
+        match self {
+            Self::Sqlite(_) => Backend::Sqlite,
+            Self::Postgres(_) => Backend::Postgres,
+        }
+    }
+
+    pub(super) async fn begin(&mut self, kind: Kind) -> QueryResult<()> {
+        match (self, kind) {
+            (_, Kind::Plain) => Ok(()),
+            // A deferred transaction that reads and then writes fails with BUSY_SNAPSHOT when another wrote in
+            // between, whatever the busy timeout; taking the write lock first cannot.
+            (Self::Sqlite(conn), Kind::Write) => sqlite_begin(conn, "BEGIN IMMEDIATE").await,
+            (Self::Sqlite(conn), Kind::Snapshot) => sqlite_begin(conn, "BEGIN").await,
+            (Self::Postgres(conn), Kind::Write) => postgres_begin(conn, "BEGIN").await,
+            (Self::Postgres(conn), Kind::Snapshot) => {
+                postgres_begin(conn, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+            }
+        }
+    }
+
+    pub(super) async fn commit(&mut self) -> Result<(), DbError> {
+        let result = match self {
+            Self::Sqlite(conn) => commit(conn).await,
+            Self::Postgres(conn) => {
+                let conn: &mut PgConn = conn;
+                // PostgreSQL answers the COMMIT of a transaction that it has given up with a ROLLBACK and no error.
+                if conn.last_failed() && sql_query("SELECT 1").execute(conn).await.is_err() {
+                    rollback(conn).await.map_err(DbError::Query)?;
+                    return Err(DbError::Aborted);
+                }
+                commit(conn).await
+            }
+        };
+        result.map_err(|error| {
+            if lost_connection(&error) { DbError::CommitUncertain(error) } else { DbError::Query(error) }
+        })
+    }
+
+    pub(super) async fn rollback(&mut self) -> QueryResult<()> {
+        match self {
+            Self::Sqlite(conn) => rollback(conn).await,
+            Self::Postgres(conn) => rollback::<PgConn>(conn).await,
+        }
+    }
+
+    /// Whether the next unit must not have it: a transaction is open, or the server is gone.
+    pub(super) fn is_broken(&mut self) -> bool {
+        match self {
+            Self::Sqlite(conn) => conn.is_broken(),
+            Self::Postgres(conn) => {
+                let conn: &mut PgConn = conn;
+                conn.is_broken()
+            }
+        }
+    }
+}
+
+async fn sqlite_begin(conn: &mut SqliteConn, sql: &'static str) -> QueryResult<()> {
+    conn.recorded(sql, async |inner| {
+        inner.spawn_blocking(move |raw| SqliteTransactions::begin_transaction_sql(raw, sql)).await
+    })
+    .await
+}
+
+async fn postgres_begin(conn: &mut PgConn, sql: &'static str) -> QueryResult<()> {
+    conn.recorded(sql, async |inner| AnsiTransactionManager::begin_transaction_sql(inner, sql).await).await
+}
+
+async fn commit<C: AsyncConnection>(conn: &mut C) -> QueryResult<()> {
+    C::TransactionManager::commit_transaction(conn).await
+}
+
+async fn rollback<C: AsyncConnection>(conn: &mut C) -> QueryResult<()> {
+    C::TransactionManager::rollback_transaction(conn).await
+}
+
+/// Runs one diesel query on a [`Conn`], whichever database it leads to.
+///
+/// The expression is written once and compiled for both databases; inside it, the name before `=>` is the typed
+/// connection. Its `QueryResult` becomes a `Result<_, DbError>`. Bring `diesel_async::RunQueryDsl` into scope, and
+/// not diesel's trait of the same name.
+///
+/// ```
+/// use diesel::prelude::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _};
+/// use diesel_async::RunQueryDsl as _;
+/// use spanbox::data::{Conn, DbError, query};
+///
+/// diesel::table! { orders (id) { id -> Text, amount -> BigInt } }
+///
+/// async fn amount(conn: &mut Conn, id: &str) -> Result<Option<i64>, DbError> {
+///     query!(conn, c => orders::table.find(id).select(orders::amount).first::<i64>(c).await.optional())
+/// }
+/// ```
+#[macro_export]
+macro_rules! query {
+    ($conn:expr, $c:ident => $query:expr) => {
+        match $conn {
+            $crate::data::Conn::Sqlite(conn) => {
+                let $c: &mut $crate::data::SqliteConn = conn;
+                $query.map_err($crate::data::DbError::from)
+            }
+            $crate::data::Conn::Postgres(conn) => {
+                let $c: &mut $crate::data::PgConn = conn;
+                $query.map_err($crate::data::DbError::from)
+            }
+        }
+    };
+}
+
+pub use query;

@@ -1,0 +1,173 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
+
+use super::conn::Conn;
+use super::error::DbError;
+use super::recorder::Recorder;
+use super::unit::{After, Opening, Unit};
+use crate::telemetry::Telemetry;
+
+/// Opens one more connection; called on the thread that will use it.
+pub(super) type Open = Box<dyn Fn() -> Result<Conn, DbError> + Send + Sync>;
+
+/// Threads with a connection each, and one queue that they share. A thread is started when a unit waits and none is
+/// idle, up to a limit.
+pub(super) struct Lanes {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    name: &'static str,
+    limit: usize,
+    open: Open,
+    recorder: Arc<Recorder>,
+    telemetry: Telemetry,
+    state: Mutex<State>,
+    ready: Condvar,
+    gone: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    units: VecDeque<Unit>,
+    threads: usize,
+    idle: usize,
+    closed: bool,
+}
+
+impl Lanes {
+    pub(super) fn new(
+        name: &'static str,
+        limit: usize,
+        open: Open,
+        recorder: Arc<Recorder>,
+        telemetry: Telemetry,
+    ) -> Self {
+        let (state, ready, gone) = (Mutex::default(), Condvar::new(), Notify::new());
+        Self { shared: Arc::new(Shared { name, limit, open, recorder, telemetry, state, ready, gone }) }
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.shared.limit
+    }
+
+    /// Queues a unit; after [`Lanes::close`] it is dropped, which its caller sees.
+    pub(super) fn submit(&self, unit: Unit) -> Result<(), DbError> {
+        let shared = &self.shared;
+        let mut state = shared.state.lock();
+        if state.closed {
+            return Ok(());
+        }
+        state.units.push_back(unit);
+        if state.units.len() > state.idle && state.threads < shared.limit {
+            state.threads += 1;
+            let number = state.threads;
+            drop(state);
+            return self.start(number);
+        }
+        drop(state);
+        shared.ready.notify_one();
+        Ok(())
+    }
+
+    fn start(&self, number: usize) -> Result<(), DbError> {
+        let name = format!("{}-{number}", self.shared.name);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let started = runtime.and_then(|runtime| {
+            let shared = self.shared.clone();
+            std::thread::Builder::new().name(name.clone()).spawn(move || shared.work(&runtime)).map(drop)
+        });
+        started.map_err(|source| {
+            let mut state = self.shared.state.lock();
+            state.threads -= 1;
+            if state.threads == 0 {
+                state.units.clear();
+            }
+            DbError::Thread { name, source }
+        })
+    }
+
+    /// Takes no more units; those that are queued still run.
+    pub(super) fn close(&self) {
+        self.shared.state.lock().closed = true;
+        self.shared.ready.notify_all();
+    }
+
+    /// Drops what is still queued.
+    pub(super) fn abandon(&self) {
+        self.shared.state.lock().units.clear();
+    }
+
+    /// Waits until every thread has closed its connection.
+    pub(super) async fn gone(&self) {
+        loop {
+            let gone = self.shared.gone.notified();
+            if self.shared.state.lock().threads == 0 {
+                return;
+            }
+            gone.await;
+        }
+    }
+}
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Shared {
+    fn work(&self, runtime: &Runtime) {
+        let _telemetry = self.telemetry.enter_thread();
+        let mut conn = None;
+        while let Some(unit) = self.next() {
+            if !unit.begin(&self.recorder) {
+                continue;
+            }
+            runtime.block_on(async {
+                if conn.is_none() {
+                    match (self.open)() {
+                        Ok(opened) => conn = Some(opened),
+                        Err(error) => return unit.refuse(error).await,
+                    }
+                }
+                let Some(open) = &mut conn else { return };
+                match unit.open(open).await {
+                    Err(Opening::Lost(error)) => {
+                        conn = None;
+                        unit.refuse(error).await;
+                    }
+                    Err(Opening::Refused(error)) => unit.refuse(error).await,
+                    Ok(()) => {
+                        if unit.run(open).await == After::Broken || open.is_broken() {
+                            conn = None;
+                        }
+                    }
+                }
+            });
+        }
+        drop(conn);
+        self.state.lock().threads -= 1;
+        self.gone.notify_waiters();
+    }
+
+    /// The next unit, or `None` when there will be no more.
+    fn next(&self) -> Option<Unit> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(unit) = state.units.pop_front() {
+                return Some(unit);
+            }
+            if state.closed {
+                return None;
+            }
+            state.idle += 1;
+            self.ready.wait(&mut state);
+            state.idle -= 1;
+        }
+    }
+}

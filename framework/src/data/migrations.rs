@@ -1,0 +1,255 @@
+use diesel::backend::Backend as DieselBackend;
+use diesel::connection::SimpleConnection as _;
+use diesel::migration::{Migration, MigrationSource};
+use diesel::pg::Pg;
+use diesel::sqlite::{Sqlite, SqliteConnection};
+use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
+use opentelemetry::Context;
+use tokio::sync::oneshot;
+
+use super::conn::{Conn, Kind, PgConn};
+use super::db::{Db, Driver, Role};
+use super::error::DbError;
+use super::postgres::Postgres;
+use super::traced::Traced;
+
+/// The key of the advisory lock that PostgreSQL migrations hold; any constant of ours, "spanbox" in ASCII.
+const LOCK: i64 = 0x0073_7061_6e62_6f78;
+
+/// A service's migrations, one directory for each database, with the same versions in both.
+///
+/// ```ignore
+/// use spanbox::data::{Migrations, embed_migrations};
+///
+/// pub static MIGRATIONS: Migrations =
+///     Migrations::new(embed_migrations!("../migrations/sqlite"), embed_migrations!("../migrations/postgres"));
+/// ```
+pub struct Migrations {
+    sqlite: EmbeddedMigrations,
+    postgres: EmbeddedMigrations,
+}
+
+impl Migrations {
+    /// The migrations of either database.
+    #[must_use]
+    pub const fn new(sqlite: EmbeddedMigrations, postgres: EmbeddedMigrations) -> Self {
+        Self { sqlite, postgres }
+    }
+}
+
+/// One migration, and whether the database has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MigrationState {
+    /// What orders the migrations, e.g. `20261101000000`.
+    pub version: String,
+    /// The directory's name.
+    pub name: String,
+    /// Whether the database has it.
+    pub applied: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Task {
+    Status,
+    Up,
+    Down(usize),
+}
+
+impl Db {
+    /// Applies what is pending, in order, and tells what that was. Services that start at once wait for each other and
+    /// apply each migration once.
+    ///
+    /// Every migration is a transaction of its own, unless its `metadata.toml` says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::Migration`] at the first that fails, and those of [`Db::read`].
+    pub async fn migrate(&self, migrations: &'static Migrations) -> Result<Vec<MigrationState>, DbError> {
+        self.run_migrations(migrations, Task::Up).await
+    }
+
+    /// Reverts the last `count` applied migrations, newest first, and tells which those were.
+    ///
+    /// # Errors
+    ///
+    /// As [`Db::migrate`], and [`DbError::UnknownMigration`].
+    pub async fn revert(
+        &self,
+        migrations: &'static Migrations,
+        count: usize,
+    ) -> Result<Vec<MigrationState>, DbError> {
+        self.run_migrations(migrations, Task::Down(count)).await
+    }
+
+    /// All migrations of this build, in order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Db::read`].
+    pub async fn migration_status(&self, migrations: &'static Migrations) -> Result<Vec<MigrationState>, DbError> {
+        self.run_migrations(migrations, Task::Status).await
+    }
+
+    async fn run_migrations(
+        &self,
+        migrations: &'static Migrations,
+        task: Task,
+    ) -> Result<Vec<MigrationState>, DbError> {
+        match self.driver() {
+            Driver::Sqlite(_) => {
+                self.run(Role::Writer, Kind::Plain, async move |conn: &mut Conn| {
+                    let Conn::Sqlite(conn) = conn else { return Ok(Vec::new()) };
+                    let work = move |raw: &mut SqliteConnection| Ok(on_sqlite(raw, &migrations.sqlite, task));
+                    conn.inner().spawn_blocking(work).await?
+                })
+                .await
+            }
+            Driver::Postgres(postgres) => on_postgres(postgres, &migrations.postgres, task).await,
+        }
+    }
+}
+
+fn on_sqlite(
+    raw: &mut SqliteConnection,
+    source: &EmbeddedMigrations,
+    task: Task,
+) -> Result<Vec<MigrationState>, DbError> {
+    carry_out::<Sqlite, _>(raw, source, task, |raw, step| {
+        // diesel's own transaction becomes a savepoint in this one, which other processes wait for.
+        raw.batch_execute("BEGIN IMMEDIATE")?;
+        let done = step(raw);
+        raw.batch_execute(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+        done
+    })
+}
+
+/// diesel's migrations are synchronous, so they get a thread, and on it a connection of its own that the database's
+/// thread drives.
+async fn on_postgres(
+    postgres: &Postgres,
+    source: &'static EmbeddedMigrations,
+    task: Task,
+) -> Result<Vec<MigrationState>, DbError> {
+    let (target, recorder, handle) = (postgres.target.clone(), postgres.recorder.clone(), postgres.handle.clone());
+    let (reply, answer) = oneshot::channel();
+    let cx = Context::current();
+    let work = move || {
+        let _cx = cx.attach();
+        let _runtime = handle.enter();
+        let connect = |error: diesel::ConnectionError| DbError::Connect {
+            server: target.shown.clone(),
+            reason: error.to_string(),
+        };
+        let result = handle.block_on(target.connect()).map_err(connect).and_then(|conn| {
+            let mut conn = AsyncConnectionWrapper::<PgConn>::from(Traced::new(conn, recorder));
+            if !matches!(task, Task::Status) {
+                // Released when the connection closes, whatever happens here.
+                conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})"))?;
+            }
+            carry_out::<Pg, _>(&mut conn, source, task, |conn, step| step(conn))
+        });
+        let _ = reply.send(result);
+    };
+    let name = "db-migrate".to_owned();
+    std::thread::Builder::new()
+        .name(name.clone())
+        .spawn(work)
+        .map_err(|source| DbError::Thread { name, source })?;
+    answer.await.unwrap_or(Err(DbError::Closed))
+}
+
+type Step<'a, C> = dyn Fn(&mut C) -> Result<(), Failure> + 'a;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Boxed<DB> = Box<dyn Migration<DB>>;
+
+fn carry_out<DB, C>(
+    conn: &mut C,
+    source: &EmbeddedMigrations,
+    task: Task,
+    alone: impl Fn(&mut C, &Step<'_, C>) -> Result<(), Failure>,
+) -> Result<Vec<MigrationState>, DbError>
+where
+    DB: DieselBackend,
+    C: MigrationHarness<DB>,
+{
+    let mut known = MigrationSource::<DB>::migrations(source).map_err(|error| failed("(reading them)", &error))?;
+    known.sort_unstable_by_key(version);
+    let mut done = Vec::new();
+    match task {
+        Task::Status => {
+            let applied = applied(conn)?;
+            done.extend(known.iter().map(|migration| {
+                let state = state(migration, false);
+                MigrationState { applied: applied.contains(&state.version), ..state }
+            }));
+        }
+        Task::Up => {
+            let have = applied(conn)?;
+            for migration in known.iter().filter(|migration| !have.contains(&version(migration))) {
+                let step = |conn: &mut C| -> Result<(), Failure> { conn.run_migration(migration).map(drop) };
+                if exclusively(conn, migration, false, &step, &alone)? {
+                    tracing::info!(migration = %migration.name(), "migration applied");
+                    done.push(state(migration, true));
+                }
+            }
+        }
+        Task::Down(count) => {
+            for newest in applied(conn)?.into_iter().take(count) {
+                let Some(migration) = known.iter().find(|migration| version(migration) == newest) else {
+                    return Err(DbError::UnknownMigration { version: newest });
+                };
+                let step = |conn: &mut C| -> Result<(), Failure> { conn.revert_migration(migration).map(drop) };
+                if exclusively(conn, migration, true, &step, &alone)? {
+                    tracing::info!(migration = %migration.name(), "migration reverted");
+                    done.push(state(migration, false));
+                }
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// Runs the step under the lock, if by then the migration still is as it was (`applied` or not).
+fn exclusively<DB, C>(
+    conn: &mut C,
+    migration: &Boxed<DB>,
+    expected: bool,
+    step: &Step<'_, C>,
+    alone: impl Fn(&mut C, &Step<'_, C>) -> Result<(), Failure>,
+) -> Result<bool, DbError>
+where
+    DB: DieselBackend,
+    C: MigrationHarness<DB>,
+{
+    let ran = std::cell::Cell::new(false);
+    let checked = |conn: &mut C| -> Result<(), Failure> {
+        let have = conn.applied_migrations()?;
+        if have.iter().any(|have| have.to_string() == version(migration)) == expected {
+            step(conn)?;
+            ran.set(true);
+        }
+        Ok(())
+    };
+    let result = if migration.metadata().run_in_transaction() { alone(conn, &checked) } else { checked(conn) };
+    result.map_err(|error| failed(&migration.name().to_string(), &error))?;
+    Ok(ran.get())
+}
+
+/// The versions that the database has, newest first.
+fn applied<DB: DieselBackend, C: MigrationHarness<DB>>(conn: &mut C) -> Result<Vec<String>, DbError> {
+    let applied = conn.applied_migrations().map_err(|error| failed("(reading the applied ones)", &error))?;
+    Ok(applied.iter().map(ToString::to_string).collect())
+}
+
+fn version<DB: DieselBackend>(migration: &Boxed<DB>) -> String {
+    migration.name().version().to_string()
+}
+
+fn state<DB: DieselBackend>(migration: &Boxed<DB>, applied: bool) -> MigrationState {
+    MigrationState { version: version(migration), name: migration.name().to_string(), applied }
+}
+
+fn failed(name: &str, error: &Failure) -> DbError {
+    DbError::Migration { name: name.to_owned(), reason: error.to_string() }
+}

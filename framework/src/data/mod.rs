@@ -1,0 +1,62 @@
+//! The database: one handle for SQLite and PostgreSQL, chosen by the URL, with the same query code for both.
+//!
+//! [`Db`] runs units of work, async closures that get a [`Conn`]. [`Db::read`] is for queries, [`Db::write`] is one
+//! transaction that commits or rolls back whole, also when the client that asked for it hangs up. Inside, [`query!`]
+//! runs any diesel query. Every statement is a span with the caller's span as its parent, named by what it does
+//! (`INSERT orders`), with its text but never its values; a wait for a connection of a millisecond or more is the span
+//! `db.pool.wait`. Where the caller's span is not recorded, there are none. With a meter there are
+//! `db.client.operation.duration` and `db.client.connection.wait_time`, in seconds.
+//!
+//! SQLite has one thread for its writer and one for each reader, started when needed. PostgreSQL has a pool of
+//! connections on one thread.
+//!
+//! ```
+//! use diesel::prelude::{ExpressionMethods as _, QueryDsl as _};
+//! use diesel_async::RunQueryDsl as _;
+//! use spanbox::config::DatabaseSettings;
+//! use spanbox::data::{Conn, Db, DbError, query};
+//! use spanbox::redact::Secret;
+//! use spanbox::telemetry::Telemetry;
+//!
+//! diesel::table! { notes (id) { id -> Integer, body -> Text } }
+//!
+//! # let directory = tempfile::tempdir().unwrap();
+//! # let url = Secret::new(format!("sqlite://{}", directory.path().join("notes.db").display()));
+//! # let settings = DatabaseSettings { url, ..DatabaseSettings::default() };
+//! # actix_rt::System::new().block_on(async move {
+//! let db = Db::connect(&settings, &Telemetry::disabled()).await?;
+//! let bodies = db
+//!     .write(async move |conn: &mut Conn| -> Result<Vec<String>, DbError> {
+//!         query!(conn, c => diesel::sql_query("CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT)").execute(c).await)?;
+//!         query!(conn, c => diesel::insert_into(notes::table).values(notes::body.eq("hello")).execute(c).await)?;
+//!         query!(conn, c => notes::table.select(notes::body).load(c).await)
+//!     })
+//!     .await?;
+//! assert_eq!(bodies, ["hello"]);
+//! # Ok::<_, DbError>(())
+//! # }).unwrap();
+//! ```
+
+mod conn;
+mod db;
+mod error;
+mod lanes;
+mod migrations;
+mod postgres;
+mod postgres_target;
+mod postgres_tls;
+mod recorder;
+mod sqlite;
+mod statement;
+#[cfg(test)]
+mod tests;
+mod traced;
+mod unit;
+
+pub use conn::{Backend, Conn, PgConn, Pooled, SqliteConn, query};
+pub use db::{CloseReport, Db};
+pub use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+pub use error::DbError;
+pub use migrations::{MigrationState, Migrations};
+pub use sqlite::Inline;
+pub use traced::{Recorded, RecordedLoad, RecordedRows, Traced, TracedTransactions};

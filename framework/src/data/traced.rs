@@ -1,0 +1,348 @@
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use diesel::backend::Backend;
+use diesel::connection::{CacheSize, Instrumentation, TransactionManagerStatus};
+use diesel::query_builder::{AsQuery, QueryBuilder as _, QueryFragment, QueryId};
+use diesel::result::Error as QueryError;
+use diesel::{ConnectionResult, QueryResult};
+use diesel_async::pooled_connection::PoolableConnection;
+use diesel_async::{AsyncConnection, AsyncConnectionCore, SimpleAsyncConnection, TransactionManager};
+use futures_util::Stream;
+use pin_project_lite::pin_project;
+
+use super::error::refused;
+use super::recorder::{Recorder, Recording};
+use super::statement::Statement;
+
+/// A connection whose every statement is a span and a measurement.
+///
+/// This is the only door to a connection, so no statement can go without. It implements what diesel-async asks of a
+/// connection, and so takes any diesel query. The span's parent is the span that is current where the statement is
+/// started; where none is recorded, no SQL text is built.
+pub struct Traced<C> {
+    inner: C,
+    watch: Watch,
+}
+
+struct Watch {
+    recorder: Arc<Recorder>,
+    /// By diesel's own id of a query type, the key of its prepared statements too.
+    known: HashMap<TypeId, Arc<Statement>>,
+    fixed: HashMap<&'static str, Arc<Statement>>,
+    failed: Arc<AtomicBool>,
+}
+
+impl Watch {
+    fn query<DB, T>(&mut self, query: &T) -> Option<Recording>
+    where
+        DB: Backend + Default,
+        DB::QueryBuilder: Default,
+        T: QueryFragment<DB> + QueryId,
+    {
+        if !self.recorder.wants() {
+            return None;
+        }
+        let id = T::query_id();
+        if let Some(known) = id.and_then(|id| self.known.get(&id)) {
+            return Some(self.recorder.begin(known.clone()));
+        }
+        let mut builder = DB::QueryBuilder::default();
+        // A query that cannot be written fails by itself right after this.
+        query.to_sql(&mut builder, &DB::default()).ok()?;
+        let statement = self.recorder.describe(&builder.finish());
+        if let Some(id) = id {
+            self.known.insert(id, statement.clone());
+        }
+        Some(self.recorder.begin(statement))
+    }
+
+    fn fixed(&mut self, sql: &'static str) -> Option<Recording> {
+        if !self.recorder.wants() {
+            return None;
+        }
+        let statement = self.fixed.entry(sql).or_insert_with(|| self.recorder.describe(sql)).clone();
+        Some(self.recorder.begin(statement))
+    }
+
+    fn end<T>(&self, recording: Option<Recording>, result: &QueryResult<T>) {
+        end(recording, &self.failed, result.as_ref().err());
+    }
+}
+
+fn end(recording: Option<Recording>, failed: &AtomicBool, error: Option<&QueryError>) {
+    failed.store(error.is_some_and(refused), Ordering::Relaxed);
+    if let Some(recording) = recording {
+        recording.finish(error);
+    }
+}
+
+impl<C> Traced<C> {
+    pub(super) fn new(inner: C, recorder: Arc<Recorder>) -> Self {
+        let watch =
+            Watch { recorder, known: HashMap::new(), fixed: HashMap::new(), failed: Arc::new(AtomicBool::new(false)) };
+        Self { inner, watch }
+    }
+
+    /// The connection itself, past the spans: for what is no statement.
+    pub(super) fn inner(&mut self) -> &mut C {
+        &mut self.inner
+    }
+
+    /// Whether the last statement was refused by the database.
+    pub(super) fn last_failed(&self) -> bool {
+        self.watch.failed.load(Ordering::Relaxed)
+    }
+
+    /// Runs what sends the statement `sql` by other ways than a query.
+    pub(super) async fn recorded<T>(
+        &mut self,
+        sql: &'static str,
+        send: impl AsyncFnOnce(&mut C) -> QueryResult<T>,
+    ) -> QueryResult<T> {
+        let recording = self.watch.fixed(sql);
+        let result = send(&mut self.inner).await;
+        self.watch.end(recording, &result);
+        result
+    }
+}
+
+impl<C: SimpleAsyncConnection + Send> SimpleAsyncConnection for Traced<C> {
+    async fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
+        let watch = &self.watch;
+        let recording = watch.recorder.wants().then(|| watch.recorder.begin(watch.recorder.describe(query)));
+        let result = self.inner.batch_execute(query).await;
+        self.watch.end(recording, &result);
+        result
+    }
+}
+
+impl<C> AsyncConnectionCore for Traced<C>
+where
+    C: AsyncConnectionCore,
+    C::Backend: Default,
+    <C::Backend as Backend>::QueryBuilder: Default,
+{
+    type ExecuteFuture<'conn, 'query> = Recorded<C::ExecuteFuture<'conn, 'query>>;
+    type LoadFuture<'conn, 'query> = RecordedLoad<C::LoadFuture<'conn, 'query>>;
+    type Stream<'conn, 'query> = RecordedRows<C::Stream<'conn, 'query>>;
+    type Row<'conn, 'query> = C::Row<'conn, 'query>;
+    type Backend = C::Backend;
+
+    fn load<'conn, 'query, T>(&'conn mut self, source: T) -> Self::LoadFuture<'conn, 'query>
+    where
+        T: AsQuery + 'query,
+        T::Query: QueryFragment<Self::Backend> + QueryId + 'query,
+    {
+        let query = source.as_query();
+        let recording = self.watch.query::<C::Backend, _>(&query);
+        let failed = self.watch.failed.clone();
+        RecordedLoad { load: self.inner.load(query), recording, failed }
+    }
+
+    fn execute_returning_count<'conn, 'query, T>(&'conn mut self, source: T) -> Self::ExecuteFuture<'conn, 'query>
+    where
+        T: QueryFragment<Self::Backend> + QueryId + 'query,
+    {
+        let recording = self.watch.query::<C::Backend, _>(&source);
+        let failed = self.watch.failed.clone();
+        Recorded { execute: self.inner.execute_returning_count(source), recording, failed }
+    }
+}
+
+impl<C> AsyncConnection for Traced<C>
+where
+    C: AsyncConnection,
+    C::Backend: Default,
+    <C::Backend as Backend>::QueryBuilder: Default,
+{
+    type TransactionManager = TracedTransactions<C::TransactionManager>;
+
+    async fn establish(url: &str) -> ConnectionResult<Self> {
+        Ok(Self::new(C::establish(url).await?, Arc::new(Recorder::disabled())))
+    }
+
+    fn transaction_state(
+        &mut self,
+    ) -> &mut <Self::TransactionManager as TransactionManager<Self>>::TransactionStateData {
+        self.inner.transaction_state()
+    }
+
+    fn instrumentation(&mut self) -> &mut dyn Instrumentation {
+        self.inner.instrumentation()
+    }
+
+    fn set_instrumentation(&mut self, instrumentation: impl Instrumentation) {
+        self.inner.set_instrumentation(instrumentation);
+    }
+
+    fn set_prepared_statement_cache_size(&mut self, size: CacheSize) {
+        self.inner.set_prepared_statement_cache_size(size);
+    }
+}
+
+impl<C> PoolableConnection for Traced<C>
+where
+    C: PoolableConnection,
+    C::Backend: Default,
+    <C::Backend as Backend>::QueryBuilder: Default,
+{
+    fn is_broken(&mut self) -> bool {
+        self.inner.is_broken()
+    }
+}
+
+/// The transactions of a [`Traced`] connection: BEGIN, COMMIT, ROLLBACK and savepoints are statements too.
+pub struct TracedTransactions<T>(PhantomData<fn() -> T>);
+
+fn depth<C: AsyncConnection>(conn: &mut C) -> u32 {
+    match C::TransactionManager::transaction_manager_status_mut(conn) {
+        TransactionManagerStatus::Valid(status) => status.transaction_depth().map_or(0, u32::from),
+        TransactionManagerStatus::InError => 0,
+    }
+}
+
+impl<C, T> TransactionManager<Traced<C>> for TracedTransactions<T>
+where
+    C: AsyncConnection<TransactionManager = T>,
+    C::Backend: Default,
+    <C::Backend as Backend>::QueryBuilder: Default,
+    T: TransactionManager<C>,
+{
+    type TransactionStateData = T::TransactionStateData;
+
+    async fn begin_transaction(conn: &mut Traced<C>) -> QueryResult<()> {
+        let sql = if depth(&mut conn.inner) == 0 { "BEGIN" } else { "SAVEPOINT" };
+        let recording = conn.watch.fixed(sql);
+        let result = T::begin_transaction(&mut conn.inner).await;
+        conn.watch.end(recording, &result);
+        result
+    }
+
+    async fn rollback_transaction(conn: &mut Traced<C>) -> QueryResult<()> {
+        let sql = if depth(&mut conn.inner) <= 1 { "ROLLBACK" } else { "ROLLBACK TO SAVEPOINT" };
+        let recording = conn.watch.fixed(sql);
+        let result = T::rollback_transaction(&mut conn.inner).await;
+        conn.watch.end(recording, &result);
+        result
+    }
+
+    async fn commit_transaction(conn: &mut Traced<C>) -> QueryResult<()> {
+        let sql = if depth(&mut conn.inner) <= 1 { "COMMIT" } else { "RELEASE SAVEPOINT" };
+        let recording = conn.watch.fixed(sql);
+        let result = T::commit_transaction(&mut conn.inner).await;
+        conn.watch.end(recording, &result);
+        result
+    }
+
+    fn transaction_manager_status_mut(conn: &mut Traced<C>) -> &mut TransactionManagerStatus {
+        T::transaction_manager_status_mut(&mut conn.inner)
+    }
+
+    fn is_broken_transaction_manager(conn: &mut Traced<C>) -> bool {
+        T::is_broken_transaction_manager(&mut conn.inner)
+    }
+}
+
+pin_project! {
+    /// A statement that answers with a count.
+    pub struct Recorded<F> {
+        #[pin]
+        execute: F,
+        recording: Option<Recording>,
+        failed: Arc<AtomicBool>,
+    }
+}
+
+impl<F: Future<Output = QueryResult<usize>>> Future for Recorded<F> {
+    type Output = QueryResult<usize>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let result = ready!(this.execute.poll(cx));
+        end(this.recording.take(), this.failed, result.as_ref().err());
+        Poll::Ready(result)
+    }
+}
+
+pin_project! {
+    /// A statement that answers with rows.
+    pub struct RecordedLoad<F> {
+        #[pin]
+        load: F,
+        recording: Option<Recording>,
+        failed: Arc<AtomicBool>,
+    }
+}
+
+impl<F, S> Future for RecordedLoad<F>
+where
+    F: Future<Output = QueryResult<S>>,
+{
+    type Output = QueryResult<RecordedRows<S>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        Poll::Ready(match ready!(this.load.poll(cx)) {
+            Ok(rows) => {
+                this.failed.store(false, Ordering::Relaxed);
+                Ok(RecordedRows { rows, recording: this.recording.take(), failed: this.failed.clone() })
+            }
+            Err(error) => {
+                end(this.recording.take(), this.failed, Some(&error));
+                Err(error)
+            }
+        })
+    }
+}
+
+pin_project! {
+    /// The rows of a statement: it ends with the last of them, an error, or when the reader has enough.
+    pub struct RecordedRows<S> {
+        #[pin]
+        rows: S,
+        recording: Option<Recording>,
+        failed: Arc<AtomicBool>,
+    }
+
+    impl<S> PinnedDrop for RecordedRows<S> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if let Some(recording) = this.recording.take() {
+                recording.finish(None);
+            }
+        }
+    }
+}
+
+impl<S, R> Stream for RecordedRows<S>
+where
+    S: Stream<Item = QueryResult<R>>,
+{
+    type Item = QueryResult<R>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.project();
+        let item = ready!(this.rows.poll_next(cx));
+        match &item {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => end(this.recording.take(), this.failed, Some(error)),
+            None => {
+                if let Some(recording) = this.recording.take() {
+                    recording.finish(None);
+                }
+            }
+        }
+        Poll::Ready(item)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.rows.size_hint()
+    }
+}
