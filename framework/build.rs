@@ -1,14 +1,17 @@
-//! Records the compiler's version, which the telemetry's resource says (`process.runtime.version`).
+//! Tells the tests whether a PostgreSQL server can be started here: `cfg(has_postgres)`.
 
-use std::process::Command;
+#[path = "src/testing/installed.rs"]
+mod installed;
 
 fn main() {
-    println!("cargo::rerun-if-env-changed=RUSTC");
+    println!("cargo::rustc-check-cfg=cfg(has_postgres)");
     println!("cargo::rerun-if-changed=build.rs");
-    let Some(rustc) = std::env::var_os("RUSTC") else { return };
-    let Ok(output) = Command::new(rustc).arg("--version").output() else { return };
-    // `rustc 1.95.0 (hash date)`
-    if let Some(version) = String::from_utf8_lossy(&output.stdout).split_whitespace().nth(1) {
-        println!("cargo::rustc-env=SPANBOX_RUSTC_VERSION={version}");
+    println!("cargo::rerun-if-changed=src/testing/installed.rs");
+    println!("cargo::rerun-if-env-changed=PATH");
+    if std::path::Path::new(installed::DEBIAN).exists() {
+        println!("cargo::rerun-if-changed={}", installed::DEBIAN);
+    }
+    if installed::postgres_binaries().is_some() {
+        println!("cargo::rustc-cfg=has_postgres");
     }
 }

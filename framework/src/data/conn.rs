@@ -40,6 +40,7 @@ impl Backend {
 }
 
 /// The connection of a unit of work, see [`Db`](super::Db). Queries go to it through [`query!`](super::query).
+#[allow(clippy::large_enum_variant, reason = "a thread or a task has one, and nobody moves it")]
 pub enum Conn {
     /// To SQLite.
     Sqlite(SqliteConn),

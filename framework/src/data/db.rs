@@ -26,13 +26,13 @@ use crate::telemetry::Telemetry;
 /// Each thread stops when it is closed or the last clone is dropped, after the units it already has.
 #[derive(Clone)]
 pub struct Db {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(super) struct Inner {
     driver: Driver,
     acquire_timeout: Duration,
-    tally: Arc<Tally>,
+    pub(super) tally: Arc<Tally>,
 }
 
 pub(super) enum Driver {
@@ -147,7 +147,8 @@ impl Db {
     ///
     /// As [`Db::read`].
     pub async fn ping(&self) -> Result<(), DbError> {
-        self.read(async |conn: &mut Conn| query!(conn, c => sql_query("SELECT 1").execute(c).await).map(drop)).await
+        self.read(async |conn: &mut Conn| query!(conn, c => sql_query("SELECT 1").execute(c).await).map(drop))
+            .await
     }
 
     /// Which database it is.
@@ -181,7 +182,11 @@ impl Db {
                 sqlite.readers.abandon();
                 sqlite.writer.abandon();
                 // The last connection that closes writes the log back into the database; the writer may do that.
-                let _ = timeout_at(until, async { sqlite.readers.gone().await; sqlite.writer.gone().await }).await;
+                let _ = timeout_at(until, async {
+                    sqlite.readers.gone().await;
+                    sqlite.writer.gone().await
+                })
+                .await;
             }
             Driver::Postgres(postgres) => {
                 postgres.abandon();

@@ -16,7 +16,9 @@ pub enum DbError {
         reason: String,
     },
     /// The SQLite file could not be opened, or is not writable.
-    #[error("cannot open the SQLite database {path}: {reason}; check that its directory exists and that this user may write to both (database.url)")]
+    #[error(
+        "cannot open the SQLite database {path}: {reason}; check that its directory exists and that this user may write to both (database.url)"
+    )]
     Open {
         /// The file as the settings name it.
         path: String,

@@ -1,5 +1,5 @@
 use diesel::backend::Backend as DieselBackend;
-use diesel::connection::SimpleConnection as _;
+use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::migration::{Migration, MigrationSource};
 use diesel::pg::Pg;
 use diesel::sqlite::{Sqlite, SqliteConnection};
@@ -87,7 +87,10 @@ impl Db {
     /// # Errors
     ///
     /// As [`Db::read`].
-    pub async fn migration_status(&self, migrations: &'static Migrations) -> Result<Vec<MigrationState>, DbError> {
+    pub async fn migration_status(
+        &self,
+        migrations: &'static Migrations,
+    ) -> Result<Vec<MigrationState>, DbError> {
         self.run_migrations(migrations, Task::Status).await
     }
 
@@ -117,10 +120,14 @@ fn on_sqlite(
 ) -> Result<Vec<MigrationState>, DbError> {
     carry_out::<Sqlite, _>(raw, source, task, |raw, step| {
         // diesel's own transaction becomes a savepoint in this one, which other processes wait for.
-        raw.batch_execute("BEGIN IMMEDIATE")?;
-        let done = step(raw);
-        raw.batch_execute(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
-        done
+        AnsiTransactionManager::begin_transaction_sql(raw, "BEGIN IMMEDIATE")?;
+        match step(raw) {
+            Ok(()) => Ok(AnsiTransactionManager::commit_transaction(raw)?),
+            Err(error) => {
+                AnsiTransactionManager::rollback_transaction(raw)?;
+                Err(error)
+            }
+        }
     })
 }
 
@@ -131,7 +138,8 @@ async fn on_postgres(
     source: &'static EmbeddedMigrations,
     task: Task,
 ) -> Result<Vec<MigrationState>, DbError> {
-    let (target, recorder, handle) = (postgres.target.clone(), postgres.recorder.clone(), postgres.handle.clone());
+    let (target, recorder, handle) =
+        (postgres.target.clone(), postgres.recorder.clone(), postgres.handle.clone());
     let (reply, answer) = oneshot::channel();
     let cx = Context::current();
     let work = move || {
@@ -173,7 +181,8 @@ where
     DB: DieselBackend,
     C: MigrationHarness<DB>,
 {
-    let mut known = MigrationSource::<DB>::migrations(source).map_err(|error| failed("(reading them)", &error))?;
+    let mut known =
+        MigrationSource::<DB>::migrations(source).map_err(|error| failed("(reading them)", &error))?;
     known.sort_unstable_by_key(version);
     let mut done = Vec::new();
     match task {
@@ -199,7 +208,8 @@ where
                 let Some(migration) = known.iter().find(|migration| version(migration) == newest) else {
                     return Err(DbError::UnknownMigration { version: newest });
                 };
-                let step = |conn: &mut C| -> Result<(), Failure> { conn.revert_migration(migration).map(drop) };
+                let step =
+                    |conn: &mut C| -> Result<(), Failure> { conn.revert_migration(migration).map(drop) };
                 if exclusively(conn, migration, true, &step, &alone)? {
                     tracing::info!(migration = %migration.name(), "migration reverted");
                     done.push(state(migration, false));
@@ -231,7 +241,8 @@ where
         }
         Ok(())
     };
-    let result = if migration.metadata().run_in_transaction() { alone(conn, &checked) } else { checked(conn) };
+    let result =
+        if migration.metadata().run_in_transaction() { alone(conn, &checked) } else { checked(conn) };
     result.map_err(|error| failed(&migration.name().to_string(), &error))?;
     Ok(ran.get())
 }

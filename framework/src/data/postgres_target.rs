@@ -11,7 +11,7 @@ use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
-use url::Url;
+use url::form_urlencoded;
 
 use super::conn::Backend;
 use super::error::DbError;
@@ -31,15 +31,15 @@ pub(super) struct Target {
 impl Target {
     pub(super) fn parse(settings: &DatabaseSettings) -> Result<Arc<Self>, DbError> {
         let invalid = |reason: String| DbError::Url { reason };
-        let mut url = Url::parse(settings.url.expose())
-            .map_err(|error| invalid(format!("is no URL ({error}): use postgres://user:password@host:5432/name")))?;
-        let tls = TlsOptions::take(&mut url).map_err(invalid)?;
-        let mut config: Config =
-            url.as_str().parse().map_err(|error: tokio_postgres::Error| invalid(format!("is refused: {}", told(&error))))?;
+        let (url, tls) = TlsOptions::split_off(settings.url.expose()).map_err(invalid)?;
+        let mut config: Config = url
+            .parse()
+            .map_err(|error: tokio_postgres::Error| invalid(format!("is refused: {}", told(&error))))?;
         config.ssl_mode(tls.mode);
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(invalid(
-                "names no host: use postgres://user@host/name, or postgres:///name?host=/socket/directory".to_owned(),
+                "names no host: use postgres://user@host/name, or postgres:///name?host=/socket/directory"
+                    .to_owned(),
             ));
         }
         let user = config.get_user().unwrap_or("postgres").to_owned();
@@ -88,7 +88,8 @@ impl Target {
                 AsyncPgConnection::try_from_client_and_connection(client, connection).await
             }
             None => {
-                let (client, connection) = self.config.connect(NoTls).await.map_err(|error| failed(&error))?;
+                let (client, connection) =
+                    self.config.connect(NoTls).await.map_err(|error| failed(&error))?;
                 AsyncPgConnection::try_from_client_and_connection(client, connection).await
             }
         }
@@ -103,10 +104,12 @@ struct TlsOptions {
 
 impl TlsOptions {
     /// Takes `sslmode` and `sslrootcert` out of the URL: the driver knows three of libpq's modes and no root file.
-    fn take(url: &mut Url) -> Result<Self, String> {
+    fn split_off(url: &str) -> Result<(String, Self), String> {
         let mut options = Self { mode: SslMode::Prefer, verify: Verify::Nothing, root: None };
-        let mut kept: Vec<(String, String)> = Vec::new();
-        for (key, value) in url.query_pairs() {
+        let Some((base, query)) = url.split_once('?') else { return Ok((url.to_owned(), options)) };
+        let mut kept: Vec<&str> = Vec::new();
+        for pair in query.split('&') {
+            let Some((key, value)) = form_urlencoded::parse(pair.as_bytes()).next() else { continue };
             match key.as_ref() {
                 "sslmode" => {
                     (options.mode, options.verify) = match value.as_ref() {
@@ -116,25 +119,23 @@ impl TlsOptions {
                         "verify-ca" => (SslMode::Require, Verify::Chain),
                         "verify-full" => (SslMode::Require, Verify::ChainAndName),
                         _ => {
-                            return Err("has an unknown sslmode: use disable, prefer, require, verify-ca or \
+                            return Err(
+                                "has an unknown sslmode: use disable, prefer, require, verify-ca or \
                                         verify-full"
-                                .to_owned());
+                                    .to_owned(),
+                            );
                         }
                     };
                 }
                 "sslrootcert" => options.root = Some(value.into_owned()),
-                _ => kept.push((key.into_owned(), value.into_owned())),
+                _ => kept.push(pair),
             }
         }
         // As libpq does: a root given with `require` is meant to be checked against.
         if options.root.is_some() && options.mode == SslMode::Require && options.verify == Verify::Nothing {
             options.verify = Verify::Chain;
         }
-        url.set_query(None);
-        if !kept.is_empty() {
-            url.query_pairs_mut().extend_pairs(kept);
-        }
-        Ok(options)
+        Ok((format!("{base}?{}", kept.join("&")), options))
     }
 }
 
@@ -151,7 +152,9 @@ fn explained(error: &tokio_postgres::Error) -> String {
         Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => {
             "lower database.pool_size, or raise the server's max_connections"
         }
-        Some(code) if *code == SqlState::CANNOT_CONNECT_NOW => "the server is starting or stopping: try again",
+        Some(code) if *code == SqlState::CANNOT_CONNECT_NOW => {
+            "the server is starting or stopping: try again"
+        }
         Some(_) => return said,
         None if said.contains("password missing") => "the server wants a password: put one into DATABASE_URL",
         None if said.contains("TLS") => "check sslmode in DATABASE_URL and the server's certificate",

@@ -41,7 +41,10 @@ impl Recorder {
         };
         Self {
             tracer: telemetry.tracer().cloned(),
-            duration: histogram(metric::DB_CLIENT_OPERATION_DURATION, "Duration of database client operations."),
+            duration: histogram(
+                metric::DB_CLIENT_OPERATION_DURATION,
+                "Duration of database client operations.",
+            ),
             wait: histogram(
                 metric::DB_CLIENT_CONNECTION_WAIT_TIME,
                 "The time it took to obtain an open connection from the pool.",

@@ -116,8 +116,9 @@ impl File {
     fn open(&self, role: Role, recorder: &Arc<Recorder>) -> Result<Conn, DbError> {
         let failed = |reason: String| DbError::Open { path: self.path.display().to_string(), reason };
         if let Some(directory) = self.path.parent() {
-            std::fs::create_dir_all(directory)
-                .map_err(|error| failed(format!("cannot create the directory {}: {error}", directory.display())))?;
+            std::fs::create_dir_all(directory).map_err(|error| {
+                failed(format!("cannot create the directory {}: {error}", directory.display()))
+            })?;
         }
         // A bare relative name could be taken for a URI.
         let path = Path::new(".").join(&self.path);

@@ -58,7 +58,9 @@ fn next_token<'a>(rest: &mut &'a str) -> Option<Token<'a>> {
         '/' if sql.starts_with("/*") => (sql.find("*/").map_or(sql.len(), |end| end + 2), |_| Token::Space),
         '\'' => (quoted(sql, '\'', false), |_| Token::Literal),
         'E' | 'e' if sql[1..].starts_with('\'') => (1 + quoted(&sql[1..], '\'', true), |_| Token::Literal),
-        '"' | '`' => (quoted(sql, first, false), |raw| Token::Quoted { raw, name: raw.trim_matches(['"', '`']) }),
+        '"' | '`' => {
+            (quoted(sql, first, false), |raw| Token::Quoted { raw, name: raw.trim_matches(['"', '`']) })
+        }
         '$' => match dollar_quoted(sql) {
             Some(len) => (len, |_| Token::Literal),
             None => (1 + prefix(&sql[1..], |c| c.is_ascii_digit()), Token::Mark),
@@ -286,7 +288,10 @@ mod tests {
         summary("UPDATE orders SET a = $1 WHERE id = $2", "UPDATE orders");
         summary("DELETE  FROM public.orders WHERE id = $1", "DELETE public.orders");
         summary("insert into a select * from b inner join \"c\" on b.x = c.x", "INSERT a SELECT b c");
-        summary("WITH x AS (SELECT id FROM jobs FOR UPDATE SKIP LOCKED) UPDATE jobs SET a = 1", "SELECT jobs UPDATE jobs");
+        summary(
+            "WITH x AS (SELECT id FROM jobs FOR UPDATE SKIP LOCKED) UPDATE jobs SET a = 1",
+            "SELECT jobs UPDATE jobs",
+        );
         summary("CREATE TABLE IF NOT EXISTS orders (id INTEGER)", "CREATE orders");
         summary("BEGIN IMMEDIATE", "BEGIN");
         summary("PRAGMA foreign_keys = ON; SELECT 1", "PRAGMA SELECT");

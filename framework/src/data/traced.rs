@@ -85,8 +85,12 @@ fn end(recording: Option<Recording>, failed: &AtomicBool, error: Option<&QueryEr
 
 impl<C> Traced<C> {
     pub(super) fn new(inner: C, recorder: Arc<Recorder>) -> Self {
-        let watch =
-            Watch { recorder, known: HashMap::new(), fixed: HashMap::new(), failed: Arc::new(AtomicBool::new(false)) };
+        let watch = Watch {
+            recorder,
+            known: HashMap::new(),
+            fixed: HashMap::new(),
+            failed: Arc::new(AtomicBool::new(false)),
+        };
         Self { inner, watch }
     }
 
@@ -146,7 +150,10 @@ where
         RecordedLoad { load: self.inner.load(query), recording, failed }
     }
 
-    fn execute_returning_count<'conn, 'query, T>(&'conn mut self, source: T) -> Self::ExecuteFuture<'conn, 'query>
+    fn execute_returning_count<'conn, 'query, T>(
+        &'conn mut self,
+        source: T,
+    ) -> Self::ExecuteFuture<'conn, 'query>
     where
         T: QueryFragment<Self::Backend> + QueryId + 'query,
     {

@@ -38,7 +38,12 @@ pub(super) struct Unit {
 
 impl Unit {
     /// Packs the caller's closure, the context it was asked for in, and the way back.
-    pub(super) fn pack<T, E, F>(kind: Kind, work: F, recorder: &Recorder, tally: &Arc<Tally>) -> (Self, Answer<T, E>)
+    pub(super) fn pack<T, E, F>(
+        kind: Kind,
+        work: F,
+        recorder: &Recorder,
+        tally: &Arc<Tally>,
+    ) -> (Self, Answer<T, E>)
     where
         T: Send + 'static,
         E: From<DbError> + Send + 'static,

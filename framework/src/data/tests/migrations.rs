@@ -1,0 +1,90 @@
+use super::super::{MigrationState, Migrations, embed_migrations};
+use super::*;
+
+static GOOD: Migrations = Migrations::new(
+    embed_migrations!("src/data/tests/migrations/good"),
+    embed_migrations!("src/data/tests/migrations/good"),
+);
+static BROKEN: Migrations = Migrations::new(
+    embed_migrations!("src/data/tests/migrations/broken"),
+    embed_migrations!("src/data/tests/migrations/broken"),
+);
+
+on_both!(
+    migrations_go_up_and_down_and_tell_where_they_are,
+    services_that_start_at_once_apply_each_migration_once,
+    a_migration_that_fails_leaves_nothing_behind_and_is_named,
+    a_migration_of_a_newer_build_is_not_reverted,
+);
+
+fn names(states: &[MigrationState]) -> Vec<(&str, bool)> {
+    states.iter().map(|state| (state.name.as_str(), state.applied)).collect()
+}
+
+const FIRST: &str = "2026-01-01-000000_first";
+const SECOND: &str = "2026-01-02-000000_second";
+
+async fn tables_exist(db: &Db, table: &'static str) -> bool {
+    db.read(async move |conn: &mut Conn| {
+        query!(conn, c => sql_query(format!("SELECT count(*) FROM {table}")).execute(c).await)
+    })
+    .await
+    .is_ok()
+}
+
+async fn migrations_go_up_and_down_and_tell_where_they_are(fixture: Fixture) {
+    let db = &fixture.db;
+    assert_eq!(names(&db.migration_status(&GOOD).await.unwrap()), [(FIRST, false), (SECOND, false)]);
+    assert_eq!(names(&db.migrate(&GOOD).await.unwrap()), [(FIRST, true), (SECOND, true)]);
+    assert!(tables_exist(db, "second").await);
+    assert_eq!(names(&db.migrate(&GOOD).await.unwrap()), []);
+    assert_eq!(names(&db.revert(&GOOD, 1).await.unwrap()), [(SECOND, false)]);
+    assert!(!tables_exist(db, "second").await);
+    assert_eq!(names(&db.migration_status(&GOOD).await.unwrap()), [(FIRST, true), (SECOND, false)]);
+    assert_eq!(names(&db.revert(&GOOD, 5).await.unwrap()), [(FIRST, false)]);
+    assert!(!tables_exist(db, "first").await);
+    assert_eq!(names(&db.migrate(&GOOD).await.unwrap()).len(), 2);
+    // The connection that migrated is as good as before.
+    db.write(async |conn: &mut Conn| insert(conn, 1, "one", 1).await).await.unwrap();
+}
+
+async fn services_that_start_at_once_apply_each_migration_once(fixture: Fixture) {
+    let mut others = Vec::new();
+    for _ in 0..4 {
+        others.push(fixture.reopened(|_| {}).await);
+    }
+    let applied = futures_util::future::join_all(others.iter().map(|db| db.migrate(&GOOD))).await;
+    let mut all: Vec<String> = applied.into_iter().flat_map(Result::unwrap).map(|state| state.name).collect();
+    all.sort();
+    assert_eq!(all, [FIRST, SECOND]);
+}
+
+async fn a_migration_that_fails_leaves_nothing_behind_and_is_named(fixture: Fixture) {
+    let error = fixture.db.migrate(&BROKEN).await.unwrap_err();
+    assert!(error.to_string().contains("2026-01-02-000000_broken"), "{error}");
+    assert!(error.to_string().contains("first"), "{error}");
+    let status = fixture.db.migration_status(&BROKEN).await.unwrap();
+    assert_eq!(names(&status), [(FIRST, true), ("2026-01-02-000000_broken", false)]);
+    assert!(!tables_exist(&fixture.db, "half").await);
+    fixture.db.write(async |conn: &mut Conn| insert(conn, 1, "one", 1).await).await.unwrap();
+}
+
+async fn a_migration_of_a_newer_build_is_not_reverted(fixture: Fixture) {
+    fixture.db.migrate(&GOOD).await.unwrap();
+    let error = fixture.db.revert(&BROKEN, 2).await;
+    // The versions are equal in both, so make one that only the database knows.
+    drop(error);
+    fixture
+        .db
+        .write(async |conn: &mut Conn| {
+            let sql = "INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')";
+            query!(conn, c => sql_query(sql).execute(c).await)
+        })
+        .await
+        .unwrap();
+    let error = fixture.db.revert(&GOOD, 1).await.unwrap_err();
+    assert!(
+        matches!(&error, DbError::UnknownMigration { version } if version == "99990101000000"),
+        "{error:?}"
+    );
+}

@@ -1,0 +1,2 @@
+DROP TABLE second;
+ALTER TABLE first DROP COLUMN body;
