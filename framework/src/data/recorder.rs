@@ -83,20 +83,9 @@ impl Recorder {
         Arc::new(Statement { summary: read.summary.into(), span, metric })
     }
 
-    /// Begins to record a statement: a span when the current one is recorded, a clock when there is a meter.
-    pub(super) fn begin(self: &Arc<Self>, statement: Arc<Statement>) -> Recording {
-        let span = self.tracer.as_ref().and_then(|tracer| {
-            Context::map_current(|cx| {
-                is_recording(cx).then(|| {
-                    let builder = SpanBuilder::from_name(statement.summary.as_str().to_owned())
-                        .with_kind(SpanKind::Client)
-                        .with_attributes(statement.span.clone());
-                    tracer.build_with_context(builder, cx)
-                })
-            })
-        });
-        let started = self.duration.is_some().then(Instant::now);
-        Recording { span, started, statement, recorder: self.clone() }
+    /// Makes ready to record a statement; [`Recording::start`] begins.
+    pub(super) fn prepare(self: &Arc<Self>, statement: Arc<Statement>) -> Recording {
+        Recording { started: None, span: None, statement, recorder: self.clone(), begun: false }
     }
 
     /// Records how long a unit of work waited for its connection.
@@ -118,8 +107,9 @@ impl Recorder {
     }
 }
 
-/// A statement that is under way.
+/// A statement that is about to be sent, or under way.
 pub(super) struct Recording {
+    begun: bool,
     span: Option<Span>,
     started: Option<Instant>,
     statement: Arc<Statement>,
@@ -127,6 +117,25 @@ pub(super) struct Recording {
 }
 
 impl Recording {
+    /// The first call begins: a span when the current one is recorded, a clock when there is a meter.
+    pub(super) fn start(&mut self) {
+        if std::mem::replace(&mut self.begun, true) {
+            return;
+        }
+        let (recorder, statement) = (&self.recorder, &self.statement);
+        self.span = recorder.tracer.as_ref().and_then(|tracer| {
+            Context::map_current(|cx| {
+                is_recording(cx).then(|| {
+                    let builder = SpanBuilder::from_name(statement.summary.as_str().to_owned())
+                        .with_kind(SpanKind::Client)
+                        .with_attributes(statement.span.clone());
+                    tracer.build_with_context(builder, cx)
+                })
+            })
+        });
+        self.started = recorder.duration.is_some().then(Instant::now);
+    }
+
     /// Ends it. The error's message stays out: it may hold values.
     pub(super) fn finish(self, error: Option<&QueryError>) {
         let code = error.and_then(sqlstate);

@@ -25,7 +25,7 @@ use super::statement::Statement;
 ///
 /// This is the only door to a connection, so no statement can go without. It implements what diesel-async asks of a
 /// connection, and so takes any diesel query. The span's parent is the span that is current where the statement is
-/// started; where none is recorded, no SQL text is built.
+/// first polled; where none is recorded, no SQL text is built.
 pub struct Traced<C> {
     inner: C,
     watch: Watch,
@@ -51,7 +51,7 @@ impl Watch {
         }
         let id = T::query_id();
         if let Some(known) = id.and_then(|id| self.known.get(&id)) {
-            return Some(self.recorder.begin(known.clone()));
+            return Some(self.recorder.prepare(known.clone()));
         }
         let mut builder = DB::QueryBuilder::default();
         // A query that cannot be written fails by itself right after this.
@@ -60,7 +60,7 @@ impl Watch {
         if let Some(id) = id {
             self.known.insert(id, statement.clone());
         }
-        Some(self.recorder.begin(statement))
+        Some(self.recorder.prepare(statement))
     }
 
     fn fixed(&mut self, sql: &'static str) -> Option<Recording> {
@@ -68,12 +68,17 @@ impl Watch {
             return None;
         }
         let statement = self.fixed.entry(sql).or_insert_with(|| self.recorder.describe(sql)).clone();
-        Some(self.recorder.begin(statement))
+        Some(started(self.recorder.prepare(statement)))
     }
 
     fn end<T>(&self, recording: Option<Recording>, result: &QueryResult<T>) {
         end(recording, &self.failed, result.as_ref().err());
     }
+}
+
+fn started(mut recording: Recording) -> Recording {
+    recording.start();
+    recording
 }
 
 fn end(recording: Option<Recording>, failed: &AtomicBool, error: Option<&QueryError>) {
@@ -120,7 +125,8 @@ impl<C> Traced<C> {
 impl<C: SimpleAsyncConnection + Send> SimpleAsyncConnection for Traced<C> {
     async fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
         let watch = &self.watch;
-        let recording = watch.recorder.wants().then(|| watch.recorder.begin(watch.recorder.describe(query)));
+        let recording =
+            watch.recorder.wants().then(|| started(watch.recorder.prepare(watch.recorder.describe(query))));
         let result = self.inner.batch_execute(query).await;
         self.watch.end(recording, &result);
         result
@@ -272,6 +278,10 @@ impl<F: Future<Output = QueryResult<usize>>> Future for Recorded<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        // Not before: a future may be made in one span and awaited in another, which is then its parent.
+        if let Some(recording) = this.recording {
+            recording.start();
+        }
         let result = ready!(this.execute.poll(cx));
         end(this.recording.take(), this.failed, result.as_ref().err());
         Poll::Ready(result)
@@ -296,6 +306,9 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        if let Some(recording) = this.recording {
+            recording.start();
+        }
         Poll::Ready(match ready!(this.load.poll(cx)) {
             Ok(rows) => {
                 this.failed.store(false, Ordering::Relaxed);

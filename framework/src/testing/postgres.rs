@@ -14,11 +14,16 @@ use super::installed::postgres_binaries;
 /// How long the server may take to accept connections; a busy machine needs a few seconds.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
+/// Everybody is trusted but the members of this role.
+const PASSWORD_ROLE: &str = "needs_password";
+
 /// Runs the server until standard input ends, which it does when this process does, however it ends.
 const WATCHED: &str = r#""$@" </dev/null & server=$!; cat >/dev/null; kill -INT "$server"; wait "$server""#;
 
 /// A private PostgreSQL server: its own data in a temporary directory, a Unix socket there, no TCP port, no fsync. It
 /// stops when this is dropped, and when the process ends.
+///
+/// Every user is let in without a password, except members of a role `needs_password`, for tests of just that.
 ///
 /// It uses the newest PostgreSQL installed, and runs as `postgres` or `nobody` when the process is root's.
 ///
@@ -91,6 +96,9 @@ impl PgServer {
         if !made.status.success() {
             return Err(failed("initdb", String::from_utf8_lossy(&made.stderr)));
         }
+        let access = directory.path().join("data/pg_hba.conf");
+        let rules = std::fs::read_to_string(&access).map_err(io)?;
+        std::fs::write(&access, format!("local all +{PASSWORD_ROLE} scram-sha-256\n{rules}")).map_err(io)?;
         let process = serve(&binaries, directory.path(), user)?;
         let mut server = Self { binaries, directory, user, process };
         server.ready()?;

@@ -101,6 +101,30 @@ async fn an_unknown_user_is_named() {
 
 #[actix::test]
 #[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
+async fn a_wrong_password_is_told_and_not_shown() {
+    let server = PgServer::start().unwrap();
+    let settings = DatabaseSettings { url: Secret::new(server.url()), ..DatabaseSettings::default() };
+    let db = Db::connect(&settings, &Telemetry::disabled()).await.unwrap();
+    db.write(async |conn: &mut Conn| -> Result<(), DbError> {
+        query!(conn, c => sql_query("CREATE ROLE needs_password").execute(c).await)?;
+        let user = "CREATE ROLE alice LOGIN PASSWORD 'right' IN ROLE needs_password";
+        query!(conn, c => sql_query(user).execute(c).await).map(drop)
+    })
+    .await
+    .unwrap();
+    let alice = |password: &str| server.url().replace("user=postgres", &format!("user=alice{password}"));
+    says(
+        &refused(&alice("&password=s3cret")).await,
+        &["alice@", "password authentication failed", "check the password"],
+    );
+    says(&refused(&alice("")).await, &["password missing", "put one into DATABASE_URL"]);
+    let settings =
+        DatabaseSettings { url: Secret::new(alice("&password=right")), ..DatabaseSettings::default() };
+    Db::connect(&settings, &Telemetry::disabled()).await.unwrap();
+}
+
+#[actix::test]
+#[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
 async fn a_socket_may_be_named_with_a_user_and_no_host() {
     let url = server().url().replace("postgres:///postgres?user=postgres&", "postgres://postgres@/postgres?");
     let settings = DatabaseSettings { url: Secret::new(url), ..DatabaseSettings::default() };
