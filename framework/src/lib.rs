@@ -1,5 +1,6 @@
 //! An actor-based application framework for Rust services, with observability built in.
 
+pub mod actor;
 pub mod config;
 pub mod context;
 pub mod data;

@@ -1,0 +1,105 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::metrics::Ledger;
+use super::outcome::Outcome;
+use super::vitals::Vitals;
+
+/// What a drain did.
+#[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct DrainReport {
+    /// Messages handled to the end during the drain.
+    pub handled: u64,
+    /// Messages given up: dead letters, and handlers whose answer was cut off.
+    pub abandoned: u64,
+    /// Actors that did not even stop, because a handler blocks their thread. What they hold is not counted.
+    pub unresponsive: Vec<String>,
+}
+
+/// How long an actor that was terminated may take to notice.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+/// Between two looks at actors that report nothing new.
+const LONGEST_NAP: Duration = Duration::from_millis(10);
+
+pub(super) async fn drain(ledger: &Ledger, deadline: Instant) -> DrainReport {
+    let handled = ledger.total(Outcome::Handled);
+    let lost = lost(ledger);
+
+    let idle = wait_until_idle(ledger, deadline).await;
+    let mut live = ledger.live();
+    live.reverse();
+    if idle {
+        for vitals in &live {
+            vitals.request_stop();
+            wait_until(deadline, || vitals.is_stopped()).await;
+        }
+    }
+    for vitals in live.iter().filter(|vitals| !vitals.is_stopped()) {
+        vitals.request_termination();
+    }
+    wait_until(Instant::now() + LAST_WORDS, || live.iter().all(|vitals| vitals.is_stopped())).await;
+
+    DrainReport {
+        handled: ledger.total(Outcome::Handled) - handled,
+        abandoned: self::lost(ledger) - lost,
+        unresponsive: live
+            .iter()
+            .filter(|vitals| !vitals.is_stopped())
+            .map(|vitals| vitals.name.clone().into_owned())
+            .collect(),
+    }
+}
+
+fn lost(ledger: &Ledger) -> u64 {
+    ledger.total(Outcome::DeadLetter) + ledger.total(Outcome::Cancelled)
+}
+
+/// True when all actors have said twice in a row that they are idle, and nothing was handled in between: then no
+/// message is on its way from one to another either.
+async fn wait_until_idle(ledger: &Ledger, deadline: Instant) -> bool {
+    let mut quiet_at = None;
+    loop {
+        let live = ledger.live();
+        let round = live.iter().map(|vitals| vitals.round()).max().unwrap_or(0) + 1;
+        for vitals in &live {
+            vitals.open_round(round);
+        }
+        let all_idle = |live: &[Arc<Vitals>]| {
+            live.iter().map(|vitals| vitals.reported(round)).collect::<Option<Vec<_>>>()
+        };
+        if !wait_until(deadline, || all_idle(&live).is_some()).await {
+            return false;
+        }
+        let progress: u64 = Outcome::ALL.map(|outcome| ledger.total(outcome)).iter().sum();
+        if all_idle(&live).is_some_and(|reports| reports.iter().all(|idle| *idle)) {
+            if quiet_at == Some(progress) {
+                return true;
+            }
+            quiet_at = Some(progress);
+        } else {
+            quiet_at = None;
+            if Instant::now() >= deadline {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+/// False if the deadline comes first.
+async fn wait_until(deadline: Instant, condition: impl Fn() -> bool) -> bool {
+    let mut nap = Duration::from_micros(50);
+    // One turn for the actors of this thread before the first nap.
+    tokio::task::yield_now().await;
+    while !condition() {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        tokio::time::sleep(nap).await;
+        nap = (nap * 2).min(LONGEST_NAP);
+    }
+    true
+}

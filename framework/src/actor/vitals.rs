@@ -1,0 +1,310 @@
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::task::Waker;
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::Mutex;
+use serde::Serialize;
+
+use super::outcome::Outcome;
+
+/// The state of an actor in an [`ActorSnapshot`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ActorCondition {
+    /// Takes messages.
+    Running,
+    /// Has panicked and waits to be started again; messages wait in the mailbox.
+    Restarting,
+    /// Is gone.
+    Stopped,
+}
+
+/// One actor at one moment, as plain data.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct ActorSnapshot {
+    /// The name it was started under.
+    pub name: String,
+    /// The actor's type, without path and generics.
+    pub kind: &'static str,
+    /// Whether it takes messages.
+    pub condition: ActorCondition,
+    /// Messages in the mailbox: exactly 0 when idle, otherwise the last depth that was measured at an enqueue.
+    pub depth: u64,
+    /// Messages handled since the start, restarts included.
+    pub handled: u64,
+    /// Messages that were not handled to the end, whatever the reason.
+    pub failed: u64,
+    /// Handled messages per second since the previous snapshot (or the start).
+    pub rate: f64,
+    /// Asynchronous handlers that have begun and not answered.
+    pub in_flight: usize,
+    /// Mean wait in the mailbox in seconds; `None` until one was measured (that takes a meter or a sampled trace).
+    pub wait_mean: Option<f64>,
+    /// Longest wait in the mailbox in seconds.
+    pub wait_max: Option<f64>,
+    /// Mean time from the start of the handler to the answer, in seconds.
+    pub processing_mean: Option<f64>,
+    /// Restarts after a panic.
+    pub restarts: u64,
+    /// The text of the last panic.
+    pub last_panic: Option<String>,
+    /// The message type whose handler runs now, if it is measured.
+    pub handling: Option<&'static str>,
+    /// For how many seconds that handler has been running.
+    pub handling_for: Option<f64>,
+}
+
+const STOP: u8 = 1;
+const TERMINATE: u8 = 2;
+
+/// What an actor's own thread writes and others read: its counters, and the requests made of it.
+pub(super) struct Vitals {
+    pub(super) name: Cow<'static, str>,
+    pub(super) kind: &'static str,
+    outcomes: [AtomicU64; Outcome::ALL.len()],
+    depth: AtomicU64,
+    wait: Spread,
+    work: Spread,
+    restarts: AtomicU64,
+    restarting: AtomicBool,
+    stopped: AtomicBool,
+    in_flight: AtomicUsize,
+    /// Unix nanoseconds; 0 while no handler runs.
+    busy_since: AtomicU64,
+    busy_with: Mutex<&'static str>,
+    last_panic: Mutex<Option<String>>,
+    rate: Mutex<(Instant, u64)>,
+    request: AtomicU8,
+    round: AtomicU64,
+    idle_in: AtomicU64,
+    busy_in: AtomicU64,
+    waker: Mutex<Option<Waker>>,
+}
+
+/// Count, sum and maximum of durations.
+#[derive(Default)]
+struct Spread {
+    count: AtomicU64,
+    nanos: AtomicU64,
+    max: AtomicU64,
+}
+
+impl Spread {
+    fn add(&self, duration: Duration) {
+        let nanos = nanos(duration);
+        self.count.fetch_add(1, Relaxed);
+        self.nanos.fetch_add(nanos, Relaxed);
+        if nanos > self.max.load(Relaxed) {
+            self.max.fetch_max(nanos, Relaxed);
+        }
+    }
+
+    fn mean(&self) -> Option<f64> {
+        let count = self.count.load(Relaxed);
+        (count > 0).then(|| self.nanos.load(Relaxed) as f64 / count as f64 / 1e9)
+    }
+
+    fn max(&self) -> Option<f64> {
+        (self.count.load(Relaxed) > 0).then(|| self.max.load(Relaxed) as f64 / 1e9)
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Vitals {
+    pub(super) fn new(name: Cow<'static, str>, kind: &'static str) -> Self {
+        Self {
+            name,
+            kind,
+            outcomes: Default::default(),
+            depth: AtomicU64::new(0),
+            wait: Spread::default(),
+            work: Spread::default(),
+            restarts: AtomicU64::new(0),
+            restarting: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+            busy_since: AtomicU64::new(0),
+            busy_with: Mutex::new(""),
+            last_panic: Mutex::new(None),
+            rate: Mutex::new((Instant::now(), 0)),
+            request: AtomicU8::new(0),
+            round: AtomicU64::new(0),
+            idle_in: AtomicU64::new(0),
+            busy_in: AtomicU64::new(0),
+            waker: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn count(&self, outcome: Outcome) {
+        self.outcomes[outcome as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn outcome(&self, outcome: Outcome) -> u64 {
+        self.outcomes[outcome as usize].load(Relaxed)
+    }
+
+    /// Grows with everything that happens to a message; when it stands still, nothing has.
+    pub(super) fn progress(&self) -> u64 {
+        self.outcomes.iter().map(|count| count.load(SeqCst)).sum()
+    }
+
+    pub(super) fn waited(&self, wait: Duration) {
+        self.wait.add(wait);
+    }
+
+    pub(super) fn worked(&self, work: Duration) {
+        self.work.add(work);
+    }
+
+    pub(super) fn set_depth(&self, depth: u64) {
+        self.depth.store(depth, Relaxed);
+    }
+
+    pub(super) fn depth(&self) -> u64 {
+        self.depth.load(Relaxed)
+    }
+
+    /// A handler begins; `known` is what the caller wrote here last, so that the lock is taken only for a change.
+    pub(super) fn busy(&self, message: &'static str, since: SystemTime, known: &mut &'static str) {
+        if !std::ptr::eq(*known, message) {
+            *self.busy_with.lock() = message;
+            *known = message;
+        }
+        self.busy_since.store(since.duration_since(SystemTime::UNIX_EPOCH).map_or(0, nanos), Relaxed);
+    }
+
+    pub(super) fn free(&self) {
+        self.busy_since.store(0, Relaxed);
+    }
+
+    pub(super) fn answer_begun(&self) {
+        self.in_flight.fetch_add(1, SeqCst);
+    }
+
+    pub(super) fn answer_ended(&self) {
+        self.in_flight.fetch_sub(1, SeqCst);
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(SeqCst)
+    }
+
+    pub(super) fn panicked(&self, text: &str) {
+        *self.last_panic.lock() = Some(text.to_owned());
+    }
+
+    pub(super) fn restarting(&self) {
+        self.restarts.fetch_add(1, Relaxed);
+        self.restarting.store(true, SeqCst);
+    }
+
+    pub(super) fn restarted(&self) {
+        self.restarting.store(false, SeqCst);
+    }
+
+    pub(super) fn restarts(&self) -> u64 {
+        self.restarts.load(Relaxed)
+    }
+
+    /// Marks the actor as gone; false if it already was.
+    pub(super) fn stopped(&self) -> bool {
+        !self.stopped.swap(true, SeqCst)
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(SeqCst)
+    }
+
+    pub(super) fn set_waker(&self, waker: Waker) {
+        *self.waker.lock() = Some(waker);
+    }
+
+    pub(super) fn wake(&self) {
+        // Woken outside the lock: a waker may run anything.
+        let waker = self.waker.lock().clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn request_stop(&self) {
+        self.request.fetch_max(STOP, SeqCst);
+        self.wake();
+    }
+
+    pub(super) fn request_termination(&self) {
+        self.request.store(TERMINATE, SeqCst);
+        self.wake();
+    }
+
+    pub(super) fn is_stop_requested(&self) -> bool {
+        self.request.load(Relaxed) == STOP
+    }
+
+    pub(super) fn is_termination_requested(&self) -> bool {
+        self.request.load(Relaxed) == TERMINATE
+    }
+
+    /// Asks the actor to report, under this number, whether it is idle.
+    pub(super) fn open_round(&self, round: u64) {
+        self.round.store(round, SeqCst);
+        self.wake();
+    }
+
+    pub(super) fn round(&self) -> u64 {
+        self.round.load(SeqCst)
+    }
+
+    pub(super) fn report(&self, round: u64, idle: bool) {
+        if idle { &self.idle_in } else { &self.busy_in }.store(round, SeqCst);
+    }
+
+    /// What the actor reported in this round, if it has.
+    pub(super) fn reported(&self, round: u64) -> Option<bool> {
+        if self.is_stopped() || self.idle_in.load(SeqCst) == round {
+            Some(true)
+        } else {
+            (self.busy_in.load(SeqCst) == round).then_some(false)
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> ActorSnapshot {
+        let handled = self.outcome(Outcome::Handled);
+        let rate = {
+            let mut last = self.rate.lock();
+            let (since, before) = std::mem::replace(&mut *last, (Instant::now(), handled));
+            (handled - before) as f64 / since.elapsed().as_secs_f64().max(1e-9)
+        };
+        let since = self.busy_since.load(Relaxed);
+        let busy = (since > 0).then(|| SystemTime::UNIX_EPOCH + Duration::from_nanos(since));
+        ActorSnapshot {
+            name: self.name.clone().into_owned(),
+            kind: self.kind,
+            condition: if self.is_stopped() {
+                ActorCondition::Stopped
+            } else if self.restarting.load(SeqCst) {
+                ActorCondition::Restarting
+            } else {
+                ActorCondition::Running
+            },
+            depth: self.depth(),
+            handled,
+            failed: self.progress().saturating_sub(handled),
+            rate,
+            in_flight: self.in_flight(),
+            wait_mean: self.wait.mean(),
+            wait_max: self.wait.max(),
+            processing_mean: self.work.mean(),
+            restarts: self.restarts(),
+            last_panic: self.last_panic.lock().clone(),
+            handling: busy.map(|_| *self.busy_with.lock()),
+            handling_for: busy.map(|at| at.elapsed().unwrap_or_default().as_secs_f64()),
+        }
+    }
+}
