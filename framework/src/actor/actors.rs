@@ -8,7 +8,7 @@ use actix::{Actor, Addr, Arbiter, ArbiterHandle};
 
 use super::blocking::{self, BlockingContext};
 use super::causality::Causality;
-use super::context::Context;
+use super::context::{Context, Factory};
 use super::desk::Desk;
 use super::drain::{self, DrainReport};
 use super::label::short_name;
@@ -160,7 +160,7 @@ impl Plan {
         let start = move || {
             let unlisted = Unlist { ledger: Arc::clone(&ledger), desk: Some(Arc::clone(&desk)) };
             let root = desk.root.clone();
-            let factory: Rc<dyn Fn(&mut Context<A>) -> A> = Rc::new(factory);
+            let factory: Factory<A> = Rc::new(factory);
             let mut ctx = Context::seated(receiver, desk, Rc::clone(&factory));
             let actor = {
                 let _cx = root.attach();
@@ -206,14 +206,12 @@ macro_rules! plan_setters {
         /// How many messages the mailbox holds before it says no. Default 16; 0 is without limit.
         ///
         /// Each address has one place more, as in actix; `do_send` is never refused.
-        #[must_use]
         pub fn mailbox_capacity(mut self, messages: usize) -> Self {
             self.plan.capacity = messages;
             self
         }
 
         /// What happens after a panic. Default: [`RestartPolicy::default`].
-        #[must_use]
         pub fn restart(mut self, policy: RestartPolicy) -> Self {
             self.plan.restart = policy;
             self

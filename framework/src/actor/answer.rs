@@ -6,6 +6,7 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::SystemTime;
 
 use opentelemetry::Context;
+use opentelemetry::trace::{Status, TraceContextExt as _};
 use pin_project_lite::pin_project;
 
 use super::desk::{Desk, panic_text, record_panic};
@@ -68,10 +69,8 @@ impl Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         if self.open {
-            if let Some(complaint) = Outcome::Cancelled.complaint() {
-                use opentelemetry::trace::{Status, TraceContextExt as _};
-                self.cx.span().set_status(Status::error(complaint));
-            }
+            // Without a description, which would replace that of a panic in another future of the same handler.
+            self.cx.span().set_status(Status::error(""));
             self.end(Outcome::Cancelled);
         }
     }

@@ -47,7 +47,11 @@ pub enum AskError {
 /// # Errors
 ///
 /// See [`AskError`].
-pub fn ask<M, T>(to: &T, message: M, timeout: Duration) -> impl Future<Output = Result<M::Result, AskError>> + use<M, T>
+pub fn ask<M, T>(
+    to: &T,
+    message: M,
+    timeout: Duration,
+) -> impl Future<Output = Result<M::Result, AskError>> + use<M, T>
 where
     T: Mail<M> + ?Sized,
     M: Message + Send + 'static,
@@ -108,7 +112,11 @@ where
 /// [`ask`] and [`offer`] as methods of addresses, recipients and pools.
 pub trait AskExt {
     /// See [`ask`].
-    fn ask<M>(&self, message: M, timeout: Duration) -> impl Future<Output = Result<M::Result, AskError>> + use<M, Self>
+    fn ask<M>(
+        &self,
+        message: M,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<M::Result, AskError>> + use<M, Self>
     where
         Self: Mail<M> + Sized,
         M: Message + Send + 'static,

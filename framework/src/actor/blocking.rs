@@ -187,8 +187,7 @@ pub(super) fn start<A: Actor<Context = BlockingContext<A>>>(
     factory: Box<dyn Fn() -> A + Send + Sync>,
 ) -> std::io::Result<()> {
     let name = desk.vitals.name.clone();
-    let state =
-        State { queue: VecDeque::new(), busy: 0, workers: threads, closed: false, forwarder: None };
+    let state = State { queue: VecDeque::new(), busy: 0, workers: threads, closed: false, forwarder: None };
     let shared = Arc::new(Shared {
         desk,
         ledger,

@@ -44,7 +44,12 @@ where
 {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, actor: &mut A, ctx: &mut Context<A>, task: &mut TaskContext<'_>) -> Poll<()> {
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut A,
+        ctx: &mut Context<A>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
         let this = self.project();
         if *this.instance != ctx.instance {
             // It belongs to an actor that has panicked. Ready is what makes actix drop it.

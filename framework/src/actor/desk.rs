@@ -157,10 +157,8 @@ pub(super) fn refusal_span(
 /// Writes a panic to the span of `cx`: an exception event, `error.type` and the status.
 pub(super) fn record_panic(cx: &Context, text: &str) {
     let span = cx.span();
-    let exception = vec![
-        KeyValue::new("exception.type", "panic"),
-        KeyValue::new("exception.message", text.to_owned()),
-    ];
+    let exception =
+        vec![KeyValue::new("exception.type", "panic"), KeyValue::new("exception.message", text.to_owned())];
     span.add_event("exception", exception);
     span.set_attribute(KeyValue::new("error.type", "panic"));
     span.set_status(Status::error(text.to_owned()));

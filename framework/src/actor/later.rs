@@ -35,8 +35,7 @@ impl Tick {
     {
         let desk = &ctx.recorder().desk;
         let Some(tracer) = &desk.tracer else { return f(ctx) };
-        let mut builder =
-            SpanBuilder { name: Cow::Owned(self.name.clone()), ..SpanBuilder::default() };
+        let mut builder = SpanBuilder { name: Cow::Owned(self.name.clone()), ..SpanBuilder::default() };
         if self.setter.is_valid() {
             builder.links = Some(vec![Link::with_context(self.setter.clone())]);
         }
@@ -73,7 +72,12 @@ where
 {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, actor: &mut A, ctx: &mut Context<A>, _: &mut TaskContext<'_>) -> Poll<()> {
+    fn poll(
+        mut self: Pin<&mut Self>,
+        actor: &mut A,
+        ctx: &mut Context<A>,
+        _: &mut TaskContext<'_>,
+    ) -> Poll<()> {
         self.0.handle(actor, ctx);
         Poll::Ready(())
     }
@@ -101,7 +105,12 @@ where
 {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, actor: &mut A, ctx: &mut Context<A>, task: &mut TaskContext<'_>) -> Poll<()> {
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut A,
+        ctx: &mut Context<A>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
         let this = self.project();
         ready!(this.timer.poll(task));
         this.letter.handle(actor, ctx);
@@ -135,7 +144,12 @@ where
 {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, actor: &mut A, ctx: &mut Context<A>, task: &mut TaskContext<'_>) -> Poll<()> {
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut A,
+        ctx: &mut Context<A>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
         let mut this = self.project();
         if !std::mem::replace(this.started, true) {
             <A as StreamHandler<S::Item>>::started(actor, ctx);
@@ -180,7 +194,12 @@ where
 {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, actor: &mut A, ctx: &mut Context<A>, task: &mut TaskContext<'_>) -> Poll<()> {
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut A,
+        ctx: &mut Context<A>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
         let mut this = self.project();
         while let Some(message) = ready!(this.stream.as_mut().poll_next(task)) {
             Letter::<A, S::Item>::later(message, this.setter).handle(actor, ctx);

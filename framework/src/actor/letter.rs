@@ -15,7 +15,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 
 use super::answer::{Answer, Answering};
 use super::desk::{Desk, panic_text, record_panic, refusal_span};
-use super::label::Label;
+use super::label::short_name;
 use super::origin::{Fate, Origin, Via};
 use super::outcome::Outcome;
 use super::recorder::{Begun, Recorder};
@@ -57,7 +57,8 @@ where
     pub(super) fn new(message: M, reply: Option<OneshotSender<M::Result>>, via: Via) -> Self {
         let via = if reply.is_some() { Via::Ask } else { via };
         let (origin, slot) = Origin::capture(via);
-        let slot = || slot.and_then(|slot| slot.downcast::<OneshotSender<M::Result>>().ok()).map(|slot| *slot);
+        let slot =
+            || slot.and_then(|slot| slot.downcast::<OneshotSender<M::Result>>().ok()).map(|slot| *slot);
         Self { message: Some(message), reply: reply.or_else(slot), origin, to: PhantomData }
     }
 
@@ -190,9 +191,8 @@ impl<A, M: Message> Drop for Letter<A, M> {
             return;
         }
         let origin = std::mem::take(&mut self.origin);
-        // The types may be named without `'static` bounds, which `Drop` must not add.
-        let actor = super::label::short_name::<A>();
-        let message = super::label::short_name::<M>();
+        let actor = short_name::<A>();
+        let message = short_name::<M>();
         let span = format!("{actor} {message}");
         if let Some(desk) = Context::map_current(|cx| cx.get::<Grave>().map(|grave| Arc::clone(&grave.0))) {
             desk.refuse(&origin, &span, message, Outcome::DeadLetter);
@@ -209,9 +209,4 @@ impl<A, M: Message> Drop for Letter<A, M> {
             refusal_span(tracer, &origin.cx, &span, &Value::from(actor), message, outcome, now);
         }
     }
-}
-
-/// The name of the span of a message that never reached its actor.
-pub(super) fn span_name<A: 'static, M: 'static>() -> Label {
-    Label::of::<A, M>()
 }

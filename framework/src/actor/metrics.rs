@@ -137,7 +137,9 @@ impl Ledger {
         meter
             .u64_observable_gauge("actor.mailbox.depth")
             .with_unit("{message}")
-            .with_description("Messages in the mailbox: 0 when idle, otherwise as last measured at an enqueue.")
+            .with_description(
+                "Messages in the mailbox: 0 when idle, otherwise as last measured at an enqueue.",
+            )
             .with_callback(move |to| {
                 for (key, totals) in ledger.totals() {
                     to.observe(totals.depth, &attributes(&key));

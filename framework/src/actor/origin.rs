@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::time::{Instant, SystemTime};
 
 use opentelemetry::Context;
-use opentelemetry::trace::{SpanContext, TraceContextExt as _};
+use opentelemetry::trace::TraceContextExt as _;
 use parking_lot::Mutex;
 
 use super::hop::Hop;
@@ -76,11 +76,6 @@ impl Origin {
             };
             (Self { cx, at, hop, via, recordable, deadline, fate }, reply)
         })
-    }
-
-    /// The same place, without a span to be a child of.
-    pub(super) fn without_span(&self) -> Context {
-        self.cx.with_remote_span_context(SpanContext::empty_context())
     }
 }
 

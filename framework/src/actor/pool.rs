@@ -92,7 +92,10 @@ impl<A: Actor> Clone for Pool<A> {
 
 impl<A: Actor> std::fmt::Debug for Pool<A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pool").field("actor", &short_name::<A>()).field("members", &self.members.len()).finish()
+        f.debug_struct("Pool")
+            .field("actor", &short_name::<A>())
+            .field("members", &self.members.len())
+            .finish()
     }
 }
 

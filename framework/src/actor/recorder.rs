@@ -167,32 +167,24 @@ fn open(
         }
         attributes
     };
-    let mut builder = SpanBuilder {
-        name: Cow::Owned(label.span.clone()),
-        start_time: Some(now),
-        ..SpanBuilder::default()
-    };
+    let mut builder =
+        SpanBuilder { name: Cow::Owned(label.span.clone()), start_time: Some(now), ..SpanBuilder::default() };
     let sender = origin.cx.span().span_context().clone();
     let certain = sender.is_sampled() && !spent;
     if certain {
         builder.attributes = Some(attributes());
     }
-    let alone;
-    let parent = if spent {
-        if sender.is_valid() {
-            builder.links = Some(vec![Link::with_context(sender.clone())]);
-        }
-        alone = origin.without_span();
-        &alone
-    } else {
-        &origin.cx
-    };
+    if spent && sender.is_valid() {
+        builder.links = Some(vec![Link::with_context(sender.clone())]);
+    }
+    // A span is taken out of a context by no means, and a sampler that follows parents would see it.
+    let parent = if spent { &desk.root } else { &origin.cx };
     let mut span = tracer.build_with_context(builder, parent);
     let recording = span.is_recording();
     if recording && !certain {
         span.set_attributes(attributes());
     }
-    let cx = parent.with_span(span);
+    let cx = origin.cx.with_span(span);
     if let (Some(at), true) = (origin.at, recording || sender.is_sampled()) {
         // The wait belongs to the sender's trace; a message without a sender has only its own.
         let above = if sender.is_valid() { &origin.cx } else { &cx };

@@ -32,7 +32,8 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
     /// Runs `actor` as a task of this thread; `listing` is where it is listed, with what becomes of it in a panic.
     pub(super) fn start(mut ctx: Context<A>, actor: A, listing: Option<(Arc<Ledger>, RestartPolicy)>) {
         let desk = Arc::clone(&ctx.recorder().desk);
-        let (listing, policy) = listing.map_or((None, RestartPolicy::never()), |(ledger, policy)| (Some(ledger), policy));
+        let (listing, policy) =
+            listing.map_or((None, RestartPolicy::never()), |(ledger, policy)| (Some(ledger), policy));
         let runner = Self {
             actor: ctx.into_future(actor),
             desk,
@@ -106,10 +107,6 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
                 self.pause = None;
                 actor.ctx().begin_restart();
             }
-            if asked_to_stop && !self.stopping {
-                self.stopping = true;
-                actor.ctx().stop();
-            }
             actor.ctx().recorder().forget_time();
             // `started`, `stopping` and `stopped` have no sender whose context they could run in.
             let _root = (!self.begun || self.stopping).then(|| self.desk.root.clone().attach());
@@ -134,10 +131,15 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
                 }
                 continue;
             }
-            if !actor.ctx().take_reborn() {
+            if actor.ctx().take_reborn() {
+                vitals.restarted();
+            } else if asked_to_stop && !self.stopping {
+                // Only now, so that what others sent to it as they stopped is handled.
+                self.stopping = true;
+                actor.ctx().stop();
+            } else {
                 return Poll::Pending;
             }
-            vitals.restarted();
         }
     }
 }

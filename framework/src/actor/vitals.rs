@@ -212,9 +212,9 @@ impl Vitals {
         self.restarts.load(Relaxed)
     }
 
-    /// Marks the actor as gone; false if it already was.
-    pub(super) fn stopped(&self) -> bool {
-        !self.stopped.swap(true, SeqCst)
+    /// Marks the actor as gone.
+    pub(super) fn stopped(&self) {
+        self.stopped.store(true, SeqCst);
     }
 
     pub(super) fn is_stopped(&self) -> bool {

@@ -1,0 +1,245 @@
+//! What a traced actor costs over a plain one of actix: a tell (one of a thousand) and an ask, on one arbiter.
+//!
+//! `cargo bench -p benches --bench mailbox` first prints the cost that each case adds per message, measured in turns
+//! with the plain actor so that a noisy machine hits all of them alike, and then lets criterion measure each.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use actix::dev::ToEnvelope;
+use actix::prelude::*;
+use criterion::Criterion;
+use opentelemetry::trace::{SpanContext, TraceContextExt as _, TraceFlags, TraceState, Tracer as _};
+use opentelemetry::{Context as Cx, ContextGuard};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{
+    BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter, SpanProcessor, TracerProviderBuilder,
+};
+use spanbox::actor::Actors;
+use spanbox::telemetry::{Providers, Telemetry};
+
+/// Messages told in a row before the actor gets its turn.
+const BATCH: u32 = 1000;
+const ROUNDS: usize = 200;
+
+#[derive(Message)]
+#[rtype(result = "u64")]
+struct Add(u64);
+
+macro_rules! adder {
+    ($name:ident, $context:ty) => {
+        struct $name(u64);
+
+        impl Actor for $name {
+            type Context = $context;
+        }
+
+        impl Handler<Add> for $name {
+            type Result = u64;
+
+            fn handle(&mut self, Add(number): Add, _: &mut Self::Context) -> u64 {
+                self.0 = self.0.wrapping_add(number);
+                self.0
+            }
+        }
+    };
+}
+
+adder!(Plain, actix::Context<Self>);
+adder!(Traced, spanbox::actor::Context<Self>);
+
+/// An exporter to nowhere.
+#[derive(Debug)]
+struct Nowhere;
+
+impl SpanExporter for Nowhere {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        black_box(batch);
+        Ok(())
+    }
+}
+
+/// A processor that drops every span where it ends: what remains is the cost of making it.
+#[derive(Debug)]
+struct Dropping;
+
+impl SpanProcessor for Dropping {
+    fn on_start(&self, _: &mut opentelemetry_sdk::trace::Span, _: &Cx) {}
+
+    fn on_end(&self, span: SpanData) {
+        black_box(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+/// One thing to measure: where to send to, and what to send from.
+enum Target {
+    Plain(Addr<Plain>),
+    Traced(Addr<Traced>),
+}
+
+struct Case {
+    name: &'static str,
+    target: Target,
+    sender: Cx,
+}
+
+impl Case {
+    fn plain() -> Self {
+        Self { name: "plain actix", target: Target::Plain(Plain(0).start()), sender: Cx::new() }
+    }
+
+    fn traced(name: &'static str, telemetry: &Telemetry, sender: Cx) -> Self {
+        let actors = Actors::new(telemetry.clone());
+        let addr = actors.actor("adder", |_: &mut spanbox::actor::Context<Traced>| Traced(0)).start();
+        Self { name, target: Target::Traced(addr), sender }
+    }
+
+    fn sampled(
+        name: &'static str,
+        processor: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder,
+    ) -> Self {
+        let telemetry = telemetry(processor);
+        let root = telemetry.root();
+        let span = telemetry.tracer().map(|tracer| tracer.start_with_context("sender", &root));
+        let sender = span.map_or_else(|| root.clone(), |span| root.with_span(span));
+        Self::traced(name, &telemetry, sender)
+    }
+
+    fn all() -> Vec<Self> {
+        let unsampled = telemetry(|builder| builder.with_span_processor(Dropping));
+        let parent = SpanContext::new(1.into(), 2.into(), TraceFlags::default(), false, TraceState::NONE);
+        let sender = unsampled.root().with_remote_span_context(parent);
+        vec![
+            Self::plain(),
+            Self::traced("no provider", &Telemetry::disabled(), Cx::new()),
+            Self::traced("unsampled parent", &unsampled, sender),
+            Self::sampled("sampled, dropped", |builder| builder.with_span_processor(Dropping)),
+            Self::sampled("sampled, batched to nowhere", |builder| {
+                builder.with_span_processor(BatchSpanProcessor::builder(Nowhere).build())
+            }),
+        ]
+    }
+
+    fn enter(&self) -> ContextGuard {
+        self.sender.clone().attach()
+    }
+
+    async fn tell(&self) -> Duration {
+        match &self.target {
+            Target::Plain(addr) => self.tell_to(addr).await,
+            Target::Traced(addr) => self.tell_to(addr).await,
+        }
+    }
+
+    async fn ask(&self, asks: u32) -> Duration {
+        match &self.target {
+            Target::Plain(addr) => self.ask_of(addr, asks).await,
+            Target::Traced(addr) => self.ask_of(addr, asks).await,
+        }
+    }
+
+    /// The time of a batch of tells and of the ask that awaits their end.
+    async fn tell_to<A>(&self, addr: &Addr<A>) -> Duration
+    where
+        A: Actor + Handler<Add>,
+        A::Context: ToEnvelope<A, Add>,
+    {
+        let start = Instant::now();
+        let last = {
+            let _cx = self.enter();
+            for number in 0..u64::from(BATCH) {
+                addr.do_send(Add(number));
+            }
+            addr.send(Add(1))
+        };
+        black_box(last.await.ok());
+        start.elapsed()
+    }
+
+    async fn ask_of<A>(&self, addr: &Addr<A>, asks: u32) -> Duration
+    where
+        A: Actor + Handler<Add>,
+        A::Context: ToEnvelope<A, Add>,
+    {
+        let start = Instant::now();
+        for number in 0..u64::from(asks) {
+            let asked = {
+                let _cx = self.enter();
+                addr.send(Add(number))
+            };
+            black_box(asked.await.ok());
+        }
+        start.elapsed()
+    }
+}
+
+fn telemetry(processor: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder) -> Telemetry {
+    let traces = processor(SdkTracerProvider::builder()).build();
+    Telemetry::from_providers(Providers { traces: Some(traces), ..Providers::default() })
+}
+
+/// All cases in turns; the medians of what each adds to the plain actor of the same turn.
+fn in_turns(system: &SystemRunner, cases: &[Case]) {
+    let mut times = vec![[Vec::new(), Vec::new()]; cases.len()];
+    for _ in 0..ROUNDS {
+        for (case, [tells, asks]) in cases.iter().zip(&mut times) {
+            tells.push(per_message(system.block_on(case.tell())));
+            asks.push(per_message(system.block_on(case.ask(BATCH))));
+        }
+    }
+    println!("{:<30} {:>10} {:>10} {:>10} {:>10}", "ns per message", "tell", "added", "ask", "added");
+    for (case, [tells, asks]) in cases.iter().zip(&times) {
+        let added =
+            |mine: &[f64], plain: &[f64]| median(mine.iter().zip(plain).map(|(mine, plain)| mine - plain));
+        println!(
+            "{:<30} {:>10.0} {:>+10.0} {:>10.0} {:>+10.0}",
+            case.name,
+            median(tells.iter().copied()),
+            added(tells, &times[0][0]),
+            median(asks.iter().copied()),
+            added(asks, &times[0][1]),
+        );
+    }
+}
+
+fn per_message(batch: Duration) -> f64 {
+    batch.as_nanos() as f64 / f64::from(BATCH)
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn main() {
+    let system = System::new();
+    let cases = system.block_on(async { Case::all() });
+    in_turns(&system, &cases);
+    let mut criterion = Criterion::default().configure_from_args();
+    for case in &cases {
+        criterion.bench_function(&format!("{BATCH} tells, {}", case.name), |bencher| {
+            bencher.iter_custom(|times| {
+                system.block_on(async {
+                    let mut total = Duration::ZERO;
+                    for _ in 0..times {
+                        total += case.tell().await;
+                    }
+                    total
+                })
+            });
+        });
+        criterion.bench_function(&format!("ask, {}", case.name), |bencher| {
+            bencher.iter_custom(|times| system.block_on(case.ask(u32::try_from(times).unwrap_or(u32::MAX))));
+        });
+    }
+    criterion.final_summary();
+}
