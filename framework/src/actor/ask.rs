@@ -30,6 +30,11 @@ pub enum AskError {
     /// The handler panicked; the actor is restarted if its policy allows.
     #[error("the actor panicked while it handled the message: its log and the handler's span have the text")]
     Panicked,
+    /// The recipient's actor is not a traced one and cannot answer; it got the message like one that is told.
+    #[error(
+        "the recipient's actor has a context of plain actix: give it spanbox::actor::Context, or use send"
+    )]
+    NotTraced,
     /// The actor was stopped or restarted while it worked on the answer.
     #[error("the actor was stopped or restarted before it had answered")]
     Cancelled,
@@ -65,18 +70,20 @@ where
     let (reply, answer) = oneshot::channel::<M::Result>();
     let sent = {
         let call = Call::new(deadline, Arc::clone(&fate), Box::new(reply));
-        let _cx = cx.with_value(call).attach();
-        to.post(message).map_err(|refused| matches!(refused, SendError::Full(_)))
+        let cx = cx.with_value(call);
+        let _cx = cx.clone().attach();
+        match to.post(message) {
+            Ok(()) if cx.get::<Call>().is_some_and(Call::is_unclaimed) => Err(AskError::NotTraced),
+            Ok(()) => Ok(()),
+            Err(SendError::Full(_)) => Err(AskError::MailboxFull),
+            Err(SendError::Closed(_)) => Err(AskError::Closed),
+        }
     };
-    if let Err(true) = sent {
+    if let Err(AskError::MailboxFull) = sent {
         reject::<M>(to.actor());
     }
     async move {
-        match sent {
-            Ok(()) => {}
-            Err(true) => return Err(AskError::MailboxFull),
-            Err(false) => return Err(AskError::Closed),
-        }
+        sent?;
         match tokio::time::timeout_at(deadline.into(), answer).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(_)) => Err(match fate.get() {

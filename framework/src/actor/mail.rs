@@ -2,10 +2,12 @@ use actix::dev::{SendError, ToEnvelope};
 use actix::{Actor, Addr, Handler, Message, Recipient};
 
 use super::label::short_name;
+use super::letter::Host;
 
 /// Whatever a message can be sent to: an [`Addr`], a [`Recipient`], a [`Pool`](super::Pool).
 ///
-/// It is sealed; [`ask`](super::ask) and [`offer`](super::offer) work through it.
+/// It is sealed; [`ask`](super::ask) and [`offer`](super::offer) work through it, with actors whose context is one of
+/// this module's.
 pub trait Mail<M: Message + Send>: sealed::Mail<M> {}
 
 impl<M: Message + Send, T: sealed::Mail<M>> Mail<M> for T {}
@@ -25,7 +27,7 @@ pub(super) mod sealed {
 impl<A, M> sealed::Mail<M> for Addr<A>
 where
     A: Actor + Handler<M>,
-    A::Context: ToEnvelope<A, M>,
+    A::Context: ToEnvelope<A, M> + Host,
     M: Message + Send + 'static,
     M::Result: Send,
 {

@@ -94,6 +94,11 @@ impl Call {
         Self { deadline: Some(deadline), fate: Some(fate), reply: Mutex::new(Some(reply)) }
     }
 
+    /// Whether nobody has taken the address for the answer.
+    pub(super) fn is_unclaimed(&self) -> bool {
+        self.reply.lock().is_some()
+    }
+
     fn none() -> Self {
         Self { deadline: None, fate: None, reply: Mutex::new(None) }
     }

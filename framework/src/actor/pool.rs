@@ -5,6 +5,7 @@ use actix::dev::{MailboxError, SendError, ToEnvelope};
 use actix::{Actor, Addr, Handler, Message};
 
 use super::label::short_name;
+use super::letter::Host;
 use super::mail::sealed;
 
 /// Several actors of one type behind one handle, used in turn.
@@ -102,7 +103,7 @@ impl<A: Actor> std::fmt::Debug for Pool<A> {
 impl<A, M> sealed::Mail<M> for Pool<A>
 where
     A: Actor + Handler<M>,
-    A::Context: ToEnvelope<A, M>,
+    A::Context: ToEnvelope<A, M> + Host,
     M: Message + Send + 'static,
     M::Result: Send,
 {

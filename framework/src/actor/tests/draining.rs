@@ -152,3 +152,24 @@ fn a_drain_without_actors_is_over_at_once() {
         assert_eq!((report.handled, report.abandoned), (0, 0));
     });
 }
+
+struct Farewell(Addr<Relay>);
+
+impl Actor for Farewell {
+    type Context = Context<Self>;
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        self.0.do_send(Job(0));
+    }
+}
+
+#[test]
+fn what_an_actor_sends_as_it_stops_reaches_those_that_were_started_before_it() {
+    run(async {
+        let actors = Actors::new(Telemetry::disabled());
+        let first = relay(&actors, None);
+        let _last = actors.actor("last", move |_: &mut Context<Farewell>| Farewell(first.clone())).start();
+        let report = actors.drain(in_five_seconds()).await;
+        assert_eq!((report.handled, report.abandoned), (1, 0));
+    });
+}

@@ -209,3 +209,26 @@ fn an_ask_of_a_stopped_actor_is_closed() {
         assert_eq!(addr.ask(Work, LONG).await, Err(AskError::Closed));
     });
 }
+
+struct Stock;
+
+impl Actor for Stock {
+    type Context = actix::Context<Self>;
+}
+
+impl Handler<Work> for Stock {
+    type Result = ();
+
+    fn handle(&mut self, _: Work, _: &mut Self::Context) {}
+}
+
+#[test]
+fn an_ask_of_a_recipient_that_is_not_traced_is_an_error() {
+    run(async {
+        let stock = Stock.start().recipient::<Work>();
+        assert_eq!(stock.ask(Work, LONG).await, Err(AskError::NotTraced));
+        let rig = Rig::new();
+        let (addr, _) = busy(&rig);
+        assert_eq!(addr.recipient::<Work>().ask(Work, LONG).await, Ok(()));
+    });
+}
