@@ -45,3 +45,43 @@ pub(super) fn check(raw: &str) -> Result<(), String> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shown_url_keeps_what_helps_and_hides_what_is_secret() {
+        for (raw, shown) in [
+            ("sqlite://var/orders.db", "sqlite://var/orders.db"),
+            ("postgres://db.example/orders", "postgres://db.example/orders"),
+            ("postgres://me:hunter2@db.example:5432/orders", "postgres://me:***@db.example:5432/orders"),
+            (
+                "postgres://db.example/orders?sslmode=require&password=hunter2",
+                "postgres://db.example/orders?sslmode=***&password=***",
+            ),
+            ("host=db password=hunter2", "***"),
+        ] {
+            assert_eq!(display(raw), shown);
+        }
+    }
+
+    #[test]
+    fn only_sqlite_and_postgres_pass_and_the_message_shows_no_password() {
+        for right in
+            ["sqlite://var/orders.db", "sqlite:///abs/o.db", "postgres://h/d", "postgresql://u:p@h:5432/d"]
+        {
+            assert_eq!(check(right), Ok(()), "{right}");
+        }
+        for wrong in [
+            "",
+            "sqlite://",
+            "mysql://u:hunter2@h/d",
+            "host=h password=hunter2",
+            "postgres://u:hunter2@h:x/d",
+        ] {
+            let message = check(wrong).unwrap_err();
+            assert!(!message.contains("hunter2"), "{message}");
+        }
+    }
+}

@@ -121,6 +121,29 @@ impl DbError {
     }
 }
 
+impl DbError {
+    /// Whether the database itself could not be used, whatever was asked of it: it may be back soon.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::PoolTimeout { .. } | Self::Connect { .. } | Self::Open { .. } | Self::Closed => true,
+            Self::Query(error) => lost_connection(error),
+            _ => false,
+        }
+    }
+
+    /// What happened in words that anyone may read: no server, no user, no path.
+    #[must_use]
+    pub fn summary(&self) -> &'static str {
+        match self {
+            Self::PoolTimeout { .. } => "no connection became free in time",
+            Self::Closed => "the database is closed",
+            error if error.is_unavailable() => "the database can not be reached",
+            _ => "the database refused a statement",
+        }
+    }
+}
+
 impl From<QueryError> for DbError {
     fn from(error: QueryError) -> Self {
         Self::Query(error)

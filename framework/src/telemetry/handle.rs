@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::Context;
 use opentelemetry::metrics::{Meter, MeterProvider as _};
@@ -31,6 +32,8 @@ struct Inner {
     tracer: Option<SdkTracer>,
     meter: Option<Meter>,
     dispatch: Option<Dispatch>,
+    /// Whether the dispatch is that of the whole process.
+    installed: AtomicBool,
     pipeline: Option<Pipeline>,
 }
 
@@ -71,7 +74,16 @@ impl Telemetry {
     ) -> Self {
         let tracer = providers.traces.as_ref().map(|traces| traces.tracer(SCOPE));
         let meter = providers.metrics.as_ref().map(|metrics| metrics.meter(SCOPE));
-        Self { inner: Arc::new(Inner { providers, tracer, meter, dispatch, pipeline }) }
+        Self {
+            inner: Arc::new(Inner {
+                providers,
+                tracer,
+                meter,
+                dispatch,
+                installed: AtomicBool::new(false),
+                pipeline,
+            }),
+        }
     }
 
     /// The tracer of the framework's own spans; `None` when traces are off.
@@ -116,7 +128,9 @@ impl Telemetry {
     /// that several services in one process keep their logs and spans apart.
     #[must_use = "the subscriber is the default only until the guard is dropped"]
     pub fn enter_thread(&self) -> ThreadGuard {
-        ThreadGuard { _default: self.inner.dispatch.as_ref().map(tracing::dispatcher::set_default) }
+        // What every thread has already costs each record more when a thread has it once again.
+        let own = self.inner.dispatch.as_ref().filter(|_| !self.inner.installed.load(Ordering::Relaxed));
+        ThreadGuard { _default: own.map(tracing::dispatcher::set_default) }
     }
 }
 
@@ -137,7 +151,8 @@ impl Telemetry {
             Box::new(BaggagePropagator::new()),
         ]));
         if let Some(dispatch) = &self.inner.dispatch {
-            let _ = tracing::dispatcher::set_global_default(dispatch.clone());
+            let installed = tracing::dispatcher::set_global_default(dispatch.clone()).is_ok();
+            self.inner.installed.store(installed, Ordering::Relaxed);
         }
     }
 }

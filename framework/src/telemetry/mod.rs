@@ -61,7 +61,7 @@ pub use handle::{Providers, Telemetry, ThreadGuard};
 pub use pipeline::{ShutdownReport, SignalReport};
 pub use resource::ServiceInfo;
 pub use setup::Setup;
-pub use span::{ScopedSpan, record_error, span};
+pub use span::{ScopedSpan, record_error, set_attribute, span};
 
 /// The target of what this module logs.
 const TARGET: &str = "spanbox::telemetry";

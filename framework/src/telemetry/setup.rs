@@ -221,8 +221,9 @@ impl Assembly<'_> {
         extra: Vec<Customise<TracerProviderBuilder>>,
     ) -> Result<SdkTracerProvider, TelemetryError> {
         let recorded = export.is_some() || !extra.is_empty();
-        // Without a receiver spans still have ids, for the logs and for problem documents, at the price of the ids.
-        let sampler = if recorded { sampler } else { Sampler::AlwaysOff };
+        // Without a receiver spans still have ids, for the logs and for problem documents, at the price of the ids;
+        // a caller's decision is passed on to whoever comes next.
+        let sampler = if recorded { sampler } else { Sampler::ParentBased(Box::new(Sampler::AlwaysOff)) };
         let mut builder =
             SdkTracerProvider::builder().with_resource(self.resource.clone()).with_sampler(sampler);
         builder = extra.into_iter().fold(builder, |builder, customise| customise(builder));

@@ -122,3 +122,13 @@ pub fn record_error<E: Error + ?Sized>(error: &E) {
         span.set_status(Status::error(error.to_string()));
     });
 }
+
+/// Sets an attribute of the current span. Does nothing when no span is recording.
+pub fn set_attribute(key: impl Into<Key>, value: impl Into<Value>) {
+    Context::map_current(|cx| {
+        let span = cx.span();
+        if span.is_recording() {
+            span.set_attribute(KeyValue::new(key, value));
+        }
+    });
+}

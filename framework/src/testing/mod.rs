@@ -1,16 +1,43 @@
-//! The testing kit: databases that a test owns. Feature `testing`.
+//! The testing kit, behind the feature `testing`.
+//!
+//! A [`TestApp`] is a real service on a port, a database and a telemetry of its own; its spans are asserted as cause
+//! and effect, and [`TestApp::stop`] fails when something is left running or has lost its cause.
 //!
 //! ```
-//! use spanbox::testing::TestDatabase;
+//! use spanbox::app::Service;
+//! use spanbox::module::Module;
+//! use spanbox::testing::TestApp;
+//! use spanbox::web::{Json, Problem};
 //!
-//! let database = TestDatabase::sqlite();
-//! let settings = database.settings();
-//! assert_eq!(settings.url.expose(), database.url());
+//! async fn hello() -> Result<Json<&'static str>, Problem> {
+//!     Ok(Json("hello"))
+//! }
+//!
+//! fn create_app(profile: Option<&str>) -> Service {
+//!     Service::new("greeter", "1.0.0").profile(profile).module(Module::new("greetings").get("/hello", hello))
+//! }
+//!
+//! # actix_rt::System::new().block_on(async {
+//! let app = TestApp::start(create_app).await;
+//! assert_eq!(app.get("/hello").await.json::<String>(), "hello");
+//! app.expect_path(&["GET /hello"]).await;
+//! app.stop().await;
+//! # });
 //! ```
 
+mod app;
+mod capture;
 mod database;
 mod installed;
 mod postgres;
+mod process;
+mod receiver;
+mod trace;
 
+pub use app::{Answer, TestApp};
+pub use capture::Capture;
 pub use database::TestDatabase;
 pub use postgres::{PgServer, PgServerError};
+pub use process::{Process, raw};
+pub use receiver::{OtlpReceiver, ReceivedEvent, ReceivedLog, ReceivedSpan, ReceiverMode};
+pub use trace::Spans;

@@ -1,0 +1,114 @@
+use std::error::Error;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::config::ConfigErrors;
+use crate::data::DbError;
+use crate::module::BoxError;
+use crate::telemetry::TelemetryError;
+
+/// Everything that is wrong with a service, found before it starts.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct BootErrors {
+    /// What is wrong with the settings.
+    pub config: Option<ConfigErrors>,
+    /// What is wrong with the telemetry, its `OTEL_*` variables included.
+    pub telemetry: Vec<TelemetryError>,
+    /// What is wrong with the modules and their routes, one line each.
+    pub modules: Vec<String>,
+}
+
+impl fmt::Display for BootErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        if let Some(config) = &self.config {
+            write!(f, "{config}")?;
+            separator = "\n";
+        }
+        for error in &self.telemetry {
+            write!(f, "{separator}{error}")?;
+            separator = "\n";
+        }
+        if !self.modules.is_empty() {
+            write!(f, "{separator}{} of the modules can not be served:", self.modules.len())?;
+            for line in &self.modules {
+                write!(f, "\n  {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Error for BootErrors {}
+
+/// Why a service that was checked could not start after all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BootError {
+    /// The telemetry could not be set up.
+    #[error("the telemetry could not be set up: {0}")]
+    Telemetry(#[from] TelemetryError),
+    /// The database could not be opened or migrated.
+    #[error("the database could not be used: {0}")]
+    Database(#[from] DbError),
+    /// The database lacks migrations and the settings do not let the service apply them.
+    #[error(
+        "the database lacks {} of the service's migrations ({}): apply them with `{service} migrate up`, or set \
+         database.migrate_on_start",
+        .missing.len(), .missing.join(", ")
+    )]
+    Migrations {
+        /// The service's name.
+        service: &'static str,
+        /// The versions that are not applied.
+        missing: Vec<String>,
+    },
+    /// A module's start hook failed.
+    #[error("the module `{module}` could not start: {source}")]
+    Module {
+        /// Its name.
+        module: &'static str,
+        /// What the hook said.
+        source: BoxError,
+    },
+    /// The address could not be listened on.
+    #[error("can not listen on {address}: {source}{}", hint(.source, .address))]
+    Listen {
+        /// `host:port`.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The certificate or its key could not be used.
+    #[error("server.tls: {path}: {message}", path = .path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+fn hint(error: &std::io::Error, address: &str) -> String {
+    let port = address.rsplit(':').next().unwrap_or_default();
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => format!(
+            "; another process has the port: find it with `ss -ltnp 'sport = :{port}'`, or take another with PORT"
+        ),
+        std::io::ErrorKind::PermissionDenied => {
+            "; ports below 1024 need a privilege: take a higher one with PORT".to_owned()
+        }
+        std::io::ErrorKind::AddrNotAvailable => {
+            "; this machine has no such address: set server.host".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+/// The addresses that a service listens on.
+pub(super) fn describe(addresses: &[SocketAddr], secure: bool) -> String {
+    let scheme = if secure { "https" } else { "http" };
+    addresses.iter().map(|address| format!("{scheme}://{address}")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,38 @@
+//! The application factory: a service is described, checked, started, and stopped, and each of these is a type.
+//!
+//! [`Service`] is the description. [`Service::prepare`] checks all of it before anything runs, and tells everything
+//! that is wrong at once. [`Ready::start`] starts it phase by phase (telemetry, database, migrations, the modules'
+//! actors, the listener), and [`Running::stop`] takes it down in reverse: readiness first, then the requests, the
+//! mailboxes, the database, the telemetry, each within what is left of `server.shutdown_grace`.
+//!
+//! Nothing of it is global: a hundred services run in one process, each with its own everything.
+//!
+//! ```
+//! use spanbox::app::Service;
+//! use spanbox::module::Module;
+//! use spanbox::web::{Json, Problem};
+//!
+//! async fn hello() -> Result<Json<&'static str>, Problem> {
+//!     Ok(Json("hello"))
+//! }
+//!
+//! let ready = Service::new("greeter", "1.0.0")
+//!     .environment([("PORT", "0")])
+//!     .module(Module::new("greetings").get("/hello", hello))
+//!     .prepare()
+//!     .expect("nothing is wrong with it");
+//! assert!(ready.routes().iter().any(|route| route.pattern == "/hello"));
+//! ```
+
+mod error;
+mod listener;
+mod plan;
+mod ready;
+mod running;
+mod service;
+mod tls;
+
+pub use error::{BootError, BootErrors};
+pub use ready::Ready;
+pub use running::{Running, StopReport};
+pub use service::Service;

@@ -1,0 +1,139 @@
+use std::time::Instant;
+
+use opentelemetry::Context;
+use opentelemetry::trace::{FutureExt as _, Status, TraceContextExt as _, Tracer as _};
+
+use super::plan::Plan;
+use super::running::Running;
+use super::service::Service;
+use super::{BootError, tls};
+use crate::config::{Config, DatabaseSettings, ServerSettings, TelemetrySettings};
+use crate::data::{Db, Migrations};
+use crate::module::{RouteInfo, RouteTable};
+use crate::telemetry::{Setup, Telemetry};
+
+/// A service whose description holds: nothing of it runs yet.
+#[must_use]
+pub struct Ready {
+    setup: Setup,
+    plan: Plan,
+}
+
+impl Ready {
+    pub(super) fn new(service: Service, config: Config, table: RouteTable) -> Self {
+        let setup = service.setup(&config);
+        Self {
+            setup: service.instrument.into_iter().fold(setup, |setup, add| add(setup)),
+            plan: Plan {
+                name: service.name,
+                version: service.version,
+                config,
+                table,
+                root: service.root,
+                migrations: service.migrations,
+            },
+        }
+    }
+
+    /// The name of the service.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.plan.name
+    }
+
+    /// The settings as they are, each with where it came from.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.plan.config
+    }
+
+    /// Every route that will be served.
+    #[must_use]
+    pub fn routes(&self) -> &[RouteInfo] {
+        self.plan.table.infos()
+    }
+
+    /// The migrations of the service's database, if it has one.
+    #[must_use]
+    pub const fn migrations(&self) -> Option<&'static Migrations> {
+        self.plan.migrations
+    }
+
+    /// Opens the service's database and nothing else, for commands that work on it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Db::connect`].
+    pub async fn database(&self) -> Result<Db, BootError> {
+        Ok(Db::connect(&self.plan.section::<DatabaseSettings>(), &Telemetry::disabled()).await?)
+    }
+
+    /// Starts the service and listens. Its telemetry stays its own.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that fails; what had been started is stopped again.
+    ///
+    /// # Panics
+    ///
+    /// When called outside an actix `System`.
+    pub async fn start(self) -> Result<Running, BootError> {
+        self.launch(false).await
+    }
+
+    /// Starts the service as the one that the process is for: its telemetry becomes that of the whole process, for
+    /// the sake of libraries that know only the global one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Ready::start`].
+    ///
+    /// # Panics
+    ///
+    /// Those of [`Ready::start`].
+    pub async fn start_outermost(self) -> Result<Running, BootError> {
+        self.launch(true).await
+    }
+
+    async fn launch(self, outermost: bool) -> Result<Running, BootError> {
+        let began = Instant::now();
+        let Self { setup, mut plan } = self;
+        let server = plan.section::<ServerSettings>();
+        // What reads files comes before what starts threads.
+        let certificate = server.tls.as_ref().map(tls::server_config).transpose()?;
+        let telemetry = setup.build()?;
+        if outermost {
+            telemetry.install_globally();
+        }
+        let thread = telemetry.enter_thread();
+        let cx = start_span(&telemetry);
+        let started = plan.start(&server, certificate, &telemetry, began).with_context(cx.clone()).await;
+        if let Err(error) = &started {
+            cx.span().set_status(Status::error(error.to_string()));
+        }
+        cx.span().end();
+        match started {
+            Ok(mut running) => {
+                running.keep(thread);
+                Ok(running)
+            }
+            Err(error) => {
+                // The exporters' own thread sends what is left; nothing is being served that could wait for it.
+                telemetry.shutdown(plan.section::<TelemetrySettings>().flush_timeout);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// The root of everything that happens while the service starts.
+fn start_span(telemetry: &Telemetry) -> Context {
+    let root = telemetry.root();
+    match telemetry.tracer() {
+        Some(tracer) => {
+            let span = tracer.build_with_context(tracer.span_builder("service.start"), &root);
+            root.with_span(span)
+        }
+        None => root,
+    }
+}

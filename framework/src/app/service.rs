@@ -1,0 +1,212 @@
+use std::future::Future;
+use std::path::PathBuf;
+
+use actix_web::{HttpRequest, HttpResponse};
+use opentelemetry_sdk::trace::SpanProcessor;
+
+use super::BootErrors;
+use super::ready::Ready;
+use crate::config::{
+    Config, ConfigErrors, DatabaseSettings, Loader, LogSettings, RedisSettings, ServerSettings,
+    ServiceSettings, TelemetrySettings,
+};
+use crate::data::Migrations;
+use crate::module::{Boot, BoxError, Module, RouteTable, health_module};
+use crate::telemetry::{ServiceInfo, Setup};
+use crate::web::Problem;
+
+/// Changes how the telemetry is set up.
+pub(super) type Instrument = Box<dyn FnOnce(Setup) -> Setup + Send>;
+
+/// The description of a service. See the [module documentation](super).
+#[must_use]
+pub struct Service {
+    pub(super) name: &'static str,
+    pub(super) version: &'static str,
+    profile: Option<String>,
+    directory: Option<PathBuf>,
+    environment: Vec<(String, String)>,
+    defaults: Vec<(&'static str, String)>,
+    pub(super) root: Module,
+    pub(super) migrations: Option<&'static Migrations>,
+    pub(super) instrument: Vec<Instrument>,
+}
+
+impl Service {
+    /// A service with nothing but its probes, `/health/` and `/health/ready`.
+    ///
+    /// The name and the version are `service.name` and `service.version` of its telemetry unless the environment
+    /// says otherwise.
+    pub fn new(name: &'static str, version: &'static str) -> Self {
+        Self {
+            name,
+            version,
+            profile: None,
+            directory: None,
+            environment: std::env::vars_os()
+                .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+            defaults: Vec::new(),
+            root: Module::new("service").module(health_module()),
+            migrations: None,
+            instrument: Vec::new(),
+        }
+    }
+
+    /// The name it was given.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The version it was given.
+    #[must_use]
+    pub const fn version(&self) -> &'static str {
+        self.version
+    }
+
+    /// The profile. Default, also for `None`: that of `APP_PROFILE`, else `development`.
+    pub fn profile(mut self, profile: Option<&str>) -> Self {
+        self.profile = profile.map(str::to_owned).or(self.profile);
+        self
+    }
+
+    /// The directory of the settings' files. Default: that of `APP_CONFIG_DIR`, else `config`, which may be absent.
+    pub fn config_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// The environment variables that the service sees. Default: the process's.
+    pub fn environment<K: Into<String>, V: Into<String>>(
+        mut self,
+        variables: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        self.environment = variables.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        self
+    }
+
+    /// Sets variables on top of those that the service sees already.
+    pub fn with_environment<K: Into<String>, V: Into<String>>(
+        mut self,
+        variables: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        for (key, value) in variables {
+            let key = key.into();
+            self.environment.retain(|(known, _)| *known != key);
+            self.environment.push((key, value.into()));
+        }
+        self
+    }
+
+    /// A default of this service for one of the framework's settings, below every file: e.g.
+    /// `("database.url", "sqlite://var/orders.db")`.
+    pub fn default_setting(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.defaults.push((key, value.into()));
+        self
+    }
+
+    /// Adds a module.
+    pub fn module(mut self, module: Module) -> Self {
+        self.root = self.root.module(module);
+        self
+    }
+
+    /// Gives the service a database, `[database]` in the settings, and its migrations.
+    pub fn migrations(mut self, migrations: &'static Migrations) -> Self {
+        self.migrations = Some(migrations);
+        self
+    }
+
+    /// Runs before each handler of every module; an error is the answer in its place.
+    pub fn before<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(HttpRequest) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), Problem>> + 'static,
+    {
+        self.root = self.root.before(hook);
+        self
+    }
+
+    /// Runs on each answer of every module before it is sent.
+    pub fn after<F>(mut self, hook: F) -> Self
+    where
+        F: Fn(&HttpRequest, &mut HttpResponse) + Send + Sync + 'static,
+    {
+        self.root = self.root.after(hook);
+        self
+    }
+
+    /// Answers the errors that no module answered in a way of its own.
+    pub fn on_error<F>(mut self, handler: F) -> Self
+    where
+        F: Fn(&HttpRequest, &Problem) -> Option<HttpResponse> + Send + Sync + 'static,
+    {
+        self.root = self.root.on_error(handler);
+        self
+    }
+
+    /// Runs when the service starts, before the start hooks of its modules.
+    pub fn on_start<F, Fut>(mut self, start: F) -> Self
+    where
+        F: FnOnce(Boot) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), BoxError>> + 'static,
+    {
+        self.root = self.root.on_start(start);
+        self
+    }
+
+    /// Sends each span also to this processor, whatever the settings say of exporting.
+    pub fn span_processor<P: SpanProcessor + 'static>(mut self, processor: P) -> Self {
+        self.instrument.push(Box::new(move |setup| setup.span_processor(processor)));
+        self
+    }
+
+    /// Checks everything that can be checked without starting anything.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong: each bad key of the settings with the file and line or the variable that set it,
+    /// each missing secret, each clash of names and routes.
+    pub fn prepare(self) -> Result<Ready, BootErrors> {
+        let config = self.load();
+        let table = RouteTable::collect(std::slice::from_ref(&self.root));
+        let telemetry = config.as_ref().map(|config| self.setup(config).check()).unwrap_or_default();
+        match (config, table) {
+            (Ok(config), Ok(table)) if telemetry.is_empty() => Ok(Ready::new(self, config, table)),
+            (config, table) => {
+                Err(BootErrors { config: config.err(), telemetry, modules: table.err().unwrap_or_default() })
+            }
+        }
+    }
+
+    /// The telemetry as the settings and the environment want it.
+    pub(super) fn setup(&self, config: &Config) -> Setup {
+        // `load` registers each of them.
+        let service = config.get::<ServiceSettings>().unwrap_or_default();
+        let version = service.version.unwrap_or_else(|| self.version.to_owned());
+        let environment = service.environment.unwrap_or_else(|| config.profile().name().to_owned());
+        Setup::new(ServiceInfo::new(self.name, version).environment(environment))
+            .settings(config.get::<TelemetrySettings>().unwrap_or_default())
+            .log(config.get::<LogSettings>().unwrap_or_default())
+            .environment(self.environment.clone())
+    }
+
+    fn load(&self) -> Result<Config, ConfigErrors> {
+        let mut loader = Loader::from_environment(self.profile.as_deref(), self.environment.iter().cloned());
+        if let Some(directory) = &self.directory {
+            loader = loader.directory(directory);
+        }
+        for (key, value) in &self.defaults {
+            loader = loader.default_value(key, value);
+        }
+        loader.section::<ServiceSettings>();
+        loader.section::<ServerSettings>();
+        loader.section::<DatabaseSettings>();
+        loader.section::<RedisSettings>();
+        loader.section::<TelemetrySettings>();
+        loader.section::<LogSettings>();
+        self.root.register_settings(&mut loader);
+        loader.load()
+    }
+}

@@ -1,0 +1,271 @@
+//! Modules: named, prefixed, scoped pieces of a service, as Flask's blueprints are.
+//!
+//! A module holds what belongs together: routes under one prefix, the modules inside it, hooks and error handlers
+//! that see only its own requests, its section of the settings, what it starts (actors, state) and its health
+//! checks. Two modules of one name, or two routes of one method and pattern, are refused before the service starts.
+//!
+//! ```
+//! use spanbox::module::Module;
+//! use spanbox::web::{Json, Problem};
+//!
+//! async fn list() -> Result<Json<Vec<String>>, Problem> {
+//!     Ok(Json(vec!["widget".to_owned()]))
+//! }
+//!
+//! async fn show(id: actix_web::web::Path<u64>) -> Result<Json<u64>, Problem> {
+//!     Ok(Json(*id))
+//! }
+//!
+//! let products = Module::new("products")
+//!     .prefix("/api/products")
+//!     .get("/", list)
+//!     .get("/{id}", show)
+//!     .after(|_request, response| {
+//!         response.headers_mut().insert(
+//!             actix_web::http::header::CACHE_CONTROL,
+//!             actix_web::http::header::HeaderValue::from_static("no-store"),
+//!         );
+//!     });
+//! assert_eq!(products.name(), "products");
+//! ```
+
+mod boot;
+mod health;
+mod route;
+mod table;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use actix_web::guard::GuardContext;
+use actix_web::http::Method;
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, web};
+use futures_util::FutureExt as _;
+
+pub use boot::{Boot, BoxError};
+pub use route::RouteInfo;
+
+pub(crate) use boot::{OnStart, Provided};
+pub(crate) use health::health_module;
+pub(crate) use table::{RouteTable, configure};
+
+use crate::config::{Loader, Section};
+use crate::web::{Check, Hooks, Problem};
+use route::{Guard, Mount, Route};
+
+/// A named, prefixed, scoped piece of a service. See the [module documentation](self).
+#[must_use]
+pub struct Module {
+    name: &'static str,
+    prefix: String,
+    routes: Vec<Route>,
+    mounts: Vec<Mount>,
+    modules: Vec<Module>,
+    hooks: Hooks,
+    guards: Vec<Guard>,
+    settings: Vec<fn(&mut Loader)>,
+    on_start: Vec<OnStart>,
+    checks: Vec<Box<dyn FnOnce(&Boot) -> Check + Send>>,
+}
+
+impl Module {
+    /// A module without anything in it. The name is unique in a service: lower-case letters, digits and `-`.
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            prefix: String::new(),
+            routes: Vec::new(),
+            mounts: Vec::new(),
+            modules: Vec::new(),
+            hooks: Hooks::default(),
+            guards: Vec::new(),
+            settings: Vec::new(),
+            on_start: Vec::new(),
+            checks: Vec::new(),
+        }
+    }
+
+    /// The name it was given.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What stands before the path of each of its routes and modules, e.g. `/api/orders`. Default: nothing.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Answers `GET` (and `HEAD`) on a path below the prefix. A slash at its end is optional to clients.
+    pub fn get<F, Args>(self, path: &str, handler: F) -> Self
+    where
+        F: Handler<Args> + Send + Sync,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.route(Method::GET, path, handler)
+    }
+
+    /// Answers `POST`.
+    pub fn post<F, Args>(self, path: &str, handler: F) -> Self
+    where
+        F: Handler<Args> + Send + Sync,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.route(Method::POST, path, handler)
+    }
+
+    /// Answers `PUT`.
+    pub fn put<F, Args>(self, path: &str, handler: F) -> Self
+    where
+        F: Handler<Args> + Send + Sync,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.route(Method::PUT, path, handler)
+    }
+
+    /// Answers `PATCH`.
+    pub fn patch<F, Args>(self, path: &str, handler: F) -> Self
+    where
+        F: Handler<Args> + Send + Sync,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.route(Method::PATCH, path, handler)
+    }
+
+    /// Answers `DELETE`.
+    pub fn delete<F, Args>(self, path: &str, handler: F) -> Self
+    where
+        F: Handler<Args> + Send + Sync,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.route(Method::DELETE, path, handler)
+    }
+
+    /// Answers any other method.
+    pub fn route<F, Args>(mut self, method: Method, path: &str, handler: F) -> Self
+    where
+        F: Handler<Args> + Send + Sync,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.routes.push(Route::new(method, path, handler));
+        self
+    }
+
+    /// Mounts services of actix itself below a path, in a scope of their own: for `wrap` with a middleware of
+    /// another crate, or for a crate that brings a `ServiceConfig` function. Their requests have this module's span
+    /// and hooks; everything below the path is theirs, also what they do not answer.
+    pub fn configure<F>(mut self, path: &str, configure: F) -> Self
+    where
+        F: Fn(&mut web::ServiceConfig) + Send + Sync + 'static,
+    {
+        self.mounts.push(Mount { path: path.to_owned(), configure: Arc::new(configure) });
+        self
+    }
+
+    /// Puts a module inside this one: its prefix follows this one's, and this one's hooks surround its own.
+    pub fn module(mut self, module: Module) -> Self {
+        self.modules.push(module);
+        self
+    }
+
+    /// Runs before each handler of this module and of those inside it; an error is the answer in its place.
+    pub fn before<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(HttpRequest) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), Problem>> + 'static,
+    {
+        self.hooks.before.push(Arc::new(move |request| hook(request).boxed_local()));
+        self
+    }
+
+    /// Runs on each answer of this module and of those inside it, errors too, before it is sent.
+    pub fn after<F>(mut self, hook: F) -> Self
+    where
+        F: Fn(&HttpRequest, &mut HttpResponse) + Send + Sync + 'static,
+    {
+        self.hooks.after.push(Arc::new(hook));
+        self
+    }
+
+    /// Answers errors of this module and of those inside it in a way of its own; `None` leaves it to the module
+    /// outside, and in the end to the problem document.
+    pub fn on_error<F>(mut self, handler: F) -> Self
+    where
+        F: Fn(&HttpRequest, &Problem) -> Option<HttpResponse> + Send + Sync + 'static,
+    {
+        self.hooks.on_error.push(Arc::new(handler));
+        self
+    }
+
+    /// Only requests that the guard lets through see the routes of this module and of those inside it; to others
+    /// they do not exist.
+    pub fn guard<F>(mut self, guard: F) -> Self
+    where
+        F: Fn(&GuardContext<'_>) -> bool + Send + Sync + 'static,
+    {
+        self.guards.push(Arc::new(guard));
+        self
+    }
+
+    /// Adds a section to the settings: `[name]` in the files, `APP_NAME__KEY` in the environment, and
+    /// [`Settings<T>`](crate::web::Settings) in a handler.
+    pub fn settings<T: Section>(mut self) -> Self {
+        self.settings.push(|loader| {
+            loader.section::<T>();
+        });
+        self
+    }
+
+    /// Runs when the service starts, after the database is there and before the first request: starts the module's
+    /// actors and provides what its handlers need. An error stops the start.
+    pub fn on_start<F, Fut>(mut self, start: F) -> Self
+    where
+        F: FnOnce(Boot) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), BoxError>> + 'static,
+    {
+        self.on_start.push(Box::new(move |boot| start(boot).boxed_local()));
+        self
+    }
+
+    /// Adds a health check; `/health/ready` answers 503 while it fails.
+    pub fn check<F>(mut self, check: F) -> Self
+    where
+        F: FnOnce(&Boot) -> Check + Send + 'static,
+    {
+        self.checks.push(Box::new(check));
+        self
+    }
+
+    /// Registers the settings of this module and of those inside it.
+    pub(crate) fn register_settings(&self, loader: &mut Loader) {
+        for register in &self.settings {
+            register(loader);
+        }
+        for module in &self.modules {
+            module.register_settings(loader);
+        }
+    }
+
+    /// Takes out what runs at the start, outer modules first.
+    pub(crate) fn take_start(&mut self, on_start: &mut Vec<(&'static str, OnStart)>) {
+        on_start.extend(self.on_start.drain(..).map(|start| (self.name, start)));
+        for module in &mut self.modules {
+            module.take_start(on_start);
+        }
+    }
+
+    /// Makes the health checks of this module and of those inside it.
+    pub(crate) fn take_checks(&mut self, boot: &Boot, checks: &mut Vec<Check>) {
+        checks.extend(self.checks.drain(..).map(|make| make(boot)));
+        for module in &mut self.modules {
+            module.take_checks(boot, checks);
+        }
+    }
+}

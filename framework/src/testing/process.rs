@@ -1,0 +1,155 @@
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long a program may take to start or to answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A service as a process of its own, killed when this is dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    address: SocketAddr,
+    reader: Option<JoinHandle<String>>,
+}
+
+impl Process {
+    /// Starts a program that serves, and waits until its log says where.
+    ///
+    /// # Panics
+    ///
+    /// With its log, when it does not get that far.
+    pub fn start(command: &mut Command) -> Self {
+        let mut child =
+            command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the program exists");
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let (found, address) = channel();
+        let reader = std::thread::spawn(move || {
+            let mut log = String::new();
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if let Some(address) = address_in(&line) {
+                    found.send(address).ok();
+                }
+                log.push_str(&line);
+                log.push('\n');
+            }
+            log
+        });
+        match wait(&address) {
+            Some(address) => Self { child, address, reader: Some(reader) },
+            None => {
+                child.kill().ok();
+                child.wait().ok();
+                panic!("the program never served:\n{}", reader.join().unwrap_or_default());
+            }
+        }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `GET`, answered with the whole response as it came.
+    ///
+    /// # Panics
+    ///
+    /// When there is no answer.
+    #[must_use]
+    pub fn get(&self, path: &str) -> String {
+        exchange(
+            self.address,
+            format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").as_bytes(),
+        )
+    }
+
+    /// `POST` of JSON, answered with the whole response as it came.
+    ///
+    /// # Panics
+    ///
+    /// When there is no answer.
+    #[must_use]
+    pub fn post(&self, path: &str, body: &str) -> String {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        exchange(self.address, format!("{head}{body}").as_bytes())
+    }
+
+    /// Sends SIGTERM and waits for the end; answers how it ended and all that it logged.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end in time.
+    #[must_use]
+    pub fn terminate(mut self, within: Duration) -> (ExitStatus, String) {
+        let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(killed.is_ok_and(|status| status.success()), "SIGTERM could not be sent");
+        let deadline = Instant::now() + within;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("the child can be asked") {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "it did not end within {within:?} of SIGTERM");
+            std::thread::park_timeout(Duration::from_millis(5));
+        };
+        let log = self.reader.take().and_then(|reader| reader.join().ok()).unwrap_or_default();
+        (status, log)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// The first address in the line that says `ready`, in either format.
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let plain = line.contains("ready").then(|| line.find("http://"))??;
+    let rest = &line[plain + "http://".len()..];
+    let end = rest
+        .find(|c: char| !(c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '[' | ']')))
+        .unwrap_or(rest.len());
+    rest[..end].parse().ok()
+}
+
+fn wait(address: &Receiver<SocketAddr>) -> Option<SocketAddr> {
+    address.recv_timeout(PATIENCE).ok()
+}
+
+fn exchange(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout that is not zero");
+    stream.write_all(request).expect("it reads");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("it answers and closes");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Sends bytes as they are to a server and answers what comes back until it closes or `within` is over: for
+/// requests that no client would send.
+///
+/// # Panics
+///
+/// When nobody listens.
+pub async fn raw(address: SocketAddr, bytes: &[u8], within: Duration) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("it listens");
+    stream.write_all(bytes).await.expect("it reads");
+    let mut answer = Vec::new();
+    tokio::time::timeout(within, stream.read_to_end(&mut answer)).await.ok();
+    String::from_utf8_lossy(&answer).into_owned()
+}

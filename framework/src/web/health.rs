@@ -1,0 +1,102 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::future::{LocalBoxFuture, join_all};
+use serde::Serialize;
+use tokio::time::timeout;
+
+/// How long one check may take before it counts as failed.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+type Probe = dyn Fn() -> LocalBoxFuture<'static, Result<(), String>> + Send + Sync;
+
+/// Something a service needs to do its work, and how to find out whether it is there.
+#[derive(Clone)]
+pub struct Check {
+    name: &'static str,
+    probe: Arc<Probe>,
+}
+
+impl Check {
+    /// A check: `Err` says why the service is not ready, in words that anyone may read.
+    pub fn new<F>(name: &'static str, probe: F) -> Self
+    where
+        F: Fn() -> LocalBoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
+    {
+        Self { name, probe: Arc::new(probe) }
+    }
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Check").field(&self.name).finish()
+    }
+}
+
+/// The checks of a service, and whether it takes requests at all.
+#[derive(Clone, Debug)]
+pub struct Health {
+    checks: Arc<[Check]>,
+    draining: Arc<AtomicBool>,
+}
+
+/// What came of one check.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckReport {
+    /// Its name, e.g. `database`.
+    pub name: &'static str,
+    /// `ok` or `failed`.
+    pub status: &'static str,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: f64,
+}
+
+/// What came of all of them.
+#[derive(Clone, Debug, Serialize)]
+pub struct Readiness {
+    /// `ready`, `not ready` or `draining`.
+    pub status: &'static str,
+    /// Each check, in the order they were registered.
+    pub checks: Vec<CheckReport>,
+}
+
+impl Health {
+    /// The checks of a service.
+    pub fn new(checks: impl Into<Arc<[Check]>>) -> Self {
+        Self { checks: checks.into(), draining: Arc::default() }
+    }
+
+    /// From now on the service is not ready: it is about to stop.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Runs all checks side by side; one that takes longer than two seconds has failed.
+    pub async fn readiness(&self) -> Readiness {
+        if self.draining.load(Ordering::Acquire) {
+            return Readiness { status: "draining", checks: Vec::new() };
+        }
+        let checks = join_all(self.checks.iter().map(run)).await;
+        let ready = checks.iter().all(|check| check.error.is_none());
+        Readiness { status: if ready { "ready" } else { "not ready" }, checks }
+    }
+}
+
+async fn run(check: &Check) -> CheckReport {
+    let started = Instant::now();
+    let outcome = match timeout(CHECK_TIMEOUT, (check.probe)()).await {
+        Ok(outcome) => outcome,
+        Err(_elapsed) => Err(format!("no answer within {CHECK_TIMEOUT:?}")),
+    };
+    CheckReport {
+        name: check.name,
+        status: if outcome.is_ok() { "ok" } else { "failed" },
+        error: outcome.err(),
+        duration_ms: started.elapsed().as_secs_f64() * 1e3,
+    }
+}

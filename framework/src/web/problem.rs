@@ -1,0 +1,277 @@
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use opentelemetry::Context;
+use opentelemetry::trace::TraceContextExt as _;
+use serde::Serialize;
+
+use crate::data::DbError;
+
+/// What stands before the slug in a problem's `type`.
+const TYPE_PREFIX: &str = "urn:problem-type:spanbox:";
+
+/// An error answer: a problem document (RFC 9457) for the client, and apart from it the cause, which only the
+/// trace and the log see.
+///
+/// Handlers answer `Result<_, Problem>`; the error type of a part of a service converts into it in one place. An
+/// error that nobody converted is a 500 that tells the client nothing but the trace id.
+///
+/// ```
+/// use actix_web::http::StatusCode;
+/// use spanbox::web::Problem;
+///
+/// let problem = Problem::new(StatusCode::CONFLICT, "illegal-transition")
+///     .detail("a completed order can not be cancelled")
+///     .cause(std::io::Error::other("order 7 is completed"));
+/// assert_eq!(problem.to_string(), "409 illegal-transition: a completed order can not be cancelled");
+/// ```
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    kind: Cow<'static, str>,
+    detail: Option<Cow<'static, str>>,
+    errors: Vec<FieldError>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// One input that is wrong: where it stands and what is expected.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct FieldError {
+    /// The name of the field, or its path as in `lines[0].quantity`.
+    pub field: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+impl Problem {
+    /// A problem of a kind: a short slug that stays the same from release to release, e.g. `out-of-stock`.
+    pub fn new(status: StatusCode, kind: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, kind: kind.into(), detail: None, errors: Vec::new(), headers: Vec::new(), cause: None }
+    }
+
+    /// 400: the request can not be understood.
+    pub fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-request").detail(detail)
+    }
+
+    /// 404: there is no such thing.
+    pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found").detail(detail)
+    }
+
+    /// 409: not in this state.
+    pub fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict").detail(detail)
+    }
+
+    /// 422: understood, and one field is not acceptable.
+    pub fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid").field(field, detail)
+    }
+
+    /// 500: our fault. The client learns nothing of the cause.
+    pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal").cause(cause)
+    }
+
+    /// What went wrong this time, for the client to read. Default: nothing beyond the title.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// Adds an input that is wrong. Default: none.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>, detail: impl Into<String>) -> Self {
+        self.errors.push(FieldError { field: field.into(), detail: detail.into() });
+        self
+    }
+
+    /// Adds a header to the answer, e.g. `Retry-After`. Default: none.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Why, for the trace and the log alone. Default: nothing.
+    #[must_use]
+    pub fn cause(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// The status of the answer.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The slug of its kind.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The inputs that are wrong.
+    #[must_use]
+    pub fn errors(&self) -> &[FieldError] {
+        &self.errors
+    }
+}
+
+/// The document as it goes over the wire.
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        let document = Document {
+            r#type: format!("{TYPE_PREFIX}{}", self.kind),
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: self.detail.as_deref(),
+            errors: &self.errors,
+            trace_id: current_trace_id(),
+        };
+        // A struct of strings and numbers always serialises.
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = HttpResponse::build(self.status);
+        response.insert_header((actix_web::http::header::CONTENT_TYPE, "application/problem+json"));
+        for header in &self.headers {
+            response.append_header(header.clone());
+        }
+        response.body(body)
+    }
+}
+
+fn current_trace_id() -> Option<String> {
+    Context::map_current(|cx| {
+        let span = cx.span();
+        let span_context = span.span_context();
+        span_context.is_valid().then(|| span_context.trace_id().to_string())
+    })
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status.as_u16(), self.kind)?;
+        if let Some(detail) = &self.detail {
+            write!(f, ": {detail}")?;
+        }
+        for error in &self.errors {
+            write!(f, "; {}: {}", error.field, error.detail)?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Problem {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
+    }
+}
+
+/// Any failure of the database is ours, and most pass: 503 when it could not be reached or had no connection free,
+/// 500 otherwise.
+impl From<DbError> for Problem {
+    fn from(error: DbError) -> Self {
+        if error.is_unavailable() {
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "database-unavailable")
+                .detail("the database can not be reached at the moment; try again")
+                .header(actix_web::http::header::RETRY_AFTER, HeaderValue::from_static("1"))
+                .cause(error)
+        } else {
+            Self::internal(error)
+        }
+    }
+}
+
+/// Turns an error of actix or of another library, which knows nothing of problem documents, into one.
+///
+/// A 4xx keeps its text, since it is about the client's own input; anything else says only its status.
+pub(super) fn from_foreign(error: &actix_web::Error) -> Problem {
+    let status = error.as_response_error().status_code();
+    let kind = kind_of(status);
+    if status.is_client_error() {
+        Problem::new(status, kind).detail(error.to_string())
+    } else {
+        Problem::new(status, kind).cause(error.to_string())
+    }
+}
+
+/// The slug of a status that has no story of its own.
+pub(super) fn kind_of(status: StatusCode) -> Cow<'static, str> {
+    match status {
+        StatusCode::INTERNAL_SERVER_ERROR => Cow::Borrowed("internal"),
+        status => match status.canonical_reason() {
+            Some(reason) => Cow::Owned(reason.to_ascii_lowercase().replace([' ', '\''], "-")),
+            None => Cow::Borrowed("error"),
+        },
+    }
+}
+
+/// Whether an answer is already a problem document.
+pub(super) fn is_problem(response: &HttpResponse<BoxBody>) -> bool {
+    response
+        .headers()
+        .get(actix_web::http::header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/problem+json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::to_bytes;
+    use serde_json::json;
+
+    use super::*;
+
+    async fn body(problem: &Problem) -> serde_json::Value {
+        serde_json::from_slice(&to_bytes(problem.error_response().into_body()).await.unwrap()).unwrap()
+    }
+
+    #[actix::test]
+    async fn the_document_names_the_field_and_hides_the_cause() {
+        let problem =
+            Problem::invalid("amount", "has three decimals").cause(std::io::Error::other("hunter2"));
+        assert_eq!(
+            body(&problem).await,
+            json!({
+                "type": "urn:problem-type:spanbox:invalid",
+                "title": "Unprocessable Entity",
+                "status": 422,
+                "errors": [{ "field": "amount", "detail": "has three decimals" }],
+            })
+        );
+        assert_eq!(problem.source().unwrap().to_string(), "hunter2");
+    }
+
+    #[actix::test]
+    async fn a_foreign_server_error_says_only_its_status() {
+        let error = actix_web::error::ErrorInternalServerError("secret detail");
+        let document = body(&from_foreign(&error)).await;
+        assert_eq!(document["status"], 500);
+        assert!(!document.to_string().contains("secret"));
+    }
+}

@@ -1,0 +1,266 @@
+//! What surrounds every handler: its span, its limits, its module's hooks, and the one place where errors become
+//! answers.
+
+use std::any::Any;
+use std::future::{Ready, ready};
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::error::InternalError;
+use actix_web::http::StatusCode;
+use actix_web::{Error, HttpRequest, HttpResponse, ResponseError as _};
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
+use opentelemetry::Context;
+use opentelemetry::trace::FutureExt as _;
+use tokio::time::timeout;
+
+use super::limits::Limits;
+use super::problem::{Problem, from_foreign, is_problem, kind_of};
+use super::route::{RouteMeta, known_method};
+use super::signals::{Sample, WebSignals, record_cause};
+use crate::context;
+
+/// Looks at a request before its handler does, and may answer in its place with an error.
+pub(crate) type Before =
+    Arc<dyn Fn(HttpRequest) -> LocalBoxFuture<'static, Result<(), Problem>> + Send + Sync>;
+/// Looks at an answer, and may change it, before it is sent.
+pub(crate) type After = Arc<dyn Fn(&HttpRequest, &mut HttpResponse) + Send + Sync>;
+/// Answers an error in a module's own way, or leaves it to the next.
+pub(crate) type OnError = Arc<dyn Fn(&HttpRequest, &Problem) -> Option<HttpResponse> + Send + Sync>;
+
+/// The hooks around a route, those of the outer modules first.
+#[derive(Clone, Default)]
+pub(crate) struct Hooks {
+    pub(crate) before: Vec<Before>,
+    pub(crate) after: Vec<After>,
+    pub(crate) on_error: Vec<OnError>,
+}
+
+/// What a request is for.
+#[derive(Clone)]
+pub(crate) enum Target {
+    /// A route of a module, whose names are fixed.
+    Route(Arc<RouteMeta>),
+    /// Services of actix itself that a module mounts: which one it is, is known when it has answered.
+    Mount(&'static str),
+    /// No route matches.
+    Nothing,
+}
+
+/// Wraps a resource in its request span.
+#[derive(Clone)]
+pub(crate) struct RequestLayer {
+    pub(crate) signals: Arc<WebSignals>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) target: Target,
+    pub(crate) hooks: Arc<Hooks>,
+}
+
+impl<S> Transform<S, ServiceRequest> for RequestLayer
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error> + 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Transform = RequestService<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(RequestService { service: Rc::new(service), layer: self.clone() }))
+    }
+}
+
+pub(crate) struct RequestService<S> {
+    service: Rc<S>,
+    layer: RequestLayer,
+}
+
+impl<S> Service<ServiceRequest> for RequestService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error> + 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
+
+    actix_web::dev::forward_ready!(service);
+
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
+        self.layer.limits.apply(&mut request);
+        let exchange = Exchange::begin(&self.layer, &request);
+        let cx = exchange.cx.clone();
+        if matches!(self.layer.target, Target::Mount(_)) && request.headers().contains_key("traceparent") {
+            // Whoever reads the header below this span (another instrumentation) continues from here.
+            context::inject(&cx, request.headers_mut());
+        }
+        Box::pin(answer(self.service.clone(), self.layer.clone(), request, exchange).with_context(cx))
+    }
+}
+
+/// Runs the hooks and the handler; whatever they do, there is an answer.
+async fn answer<S>(
+    service: Rc<S>,
+    layer: RequestLayer,
+    request: ServiceRequest,
+    exchange: Exchange,
+) -> Result<ServiceResponse<BoxBody>, Error>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
+{
+    // The router of mounted services wants the request for itself alone.
+    let spare = (!matches!(layer.target, Target::Mount(_))).then(|| request.request().clone());
+    let work = async {
+        for before in &layer.hooks.before {
+            before(request.request().clone()).await?;
+        }
+        service.call(request).await
+    };
+    let limit = layer.limits.request_timeout;
+    let work = AssertUnwindSafe(work).catch_unwind();
+    let outcome = if limit.is_zero() { Ok(work.await) } else { timeout(limit, work).await };
+
+    let (http, response, error) = match outcome {
+        Ok(Ok(Ok(response))) => {
+            let (http, response) = response.into_parts();
+            (Some(http), response, None)
+        }
+        Ok(Ok(Err(error))) => (spare, HttpResponse::from_error(error), None),
+        Ok(Err(panic)) => (spare, HttpResponse::from_error(panicked(&exchange.cx, &*panic)), Some("panic")),
+        Err(_elapsed) => (spare, HttpResponse::from_error(timed_out(limit)), Some("timeout")),
+    };
+    let response = explain(&exchange.cx, &layer.hooks, http.as_ref(), response, error);
+    let Some(http) = http else {
+        exchange.end(None, response.status(), error);
+        return Err(InternalError::from_response("a mounted service failed", response).into());
+    };
+    let mut response = response;
+    for after in layer.hooks.after.iter().rev() {
+        after(&http, &mut response);
+    }
+    exchange.end(Some(&http), response.status(), error);
+    Ok(ServiceResponse::new(http, response))
+}
+
+fn panicked(cx: &Context, panic: &(dyn Any + Send)) -> Problem {
+    let message = panic_message(panic);
+    tracing::error!(panic = message, "a handler panicked");
+    record_cause(cx, "panic".to_owned(), message.to_owned());
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal")
+}
+
+fn timed_out(limit: Duration) -> Problem {
+    tracing::warn!(?limit, "a request was cut off by server.request_timeout");
+    Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout")
+        .detail(format!("there was no answer within {limit:?}"))
+}
+
+/// Makes a problem document of an error that is none yet, records the cause of a failure unless that is done
+/// (`recorded`), and asks the module's error handlers.
+fn explain(
+    cx: &Context,
+    hooks: &Hooks,
+    request: Option<&HttpRequest>,
+    response: HttpResponse,
+    recorded: Option<&'static str>,
+) -> HttpResponse {
+    let Some(error) = response.error() else { return response };
+    let foreign;
+    let problem = match error.as_error::<Problem>() {
+        Some(problem) => problem,
+        None => {
+            foreign = from_foreign(error);
+            &foreign
+        }
+    };
+    if problem.status().is_server_error() && recorded.is_none() {
+        let cause = cause_chain(problem);
+        tracing::error!(problem = problem.kind(), cause, "a request failed");
+        record_cause(cx, problem.kind().to_owned(), cause);
+    }
+    let own = request
+        .and_then(|request| hooks.on_error.iter().rev().find_map(|on_error| on_error(request, problem)));
+    match own {
+        Some(own) => own,
+        None if is_problem(&response) => response,
+        None => problem.error_response(),
+    }
+}
+
+/// The cause and what it came from, in one line; the problem's own text when it has no cause.
+fn cause_chain(problem: &Problem) -> String {
+    let mut next = std::error::Error::source(problem);
+    let mut chain = Vec::new();
+    while let Some(error) = next {
+        chain.push(error.to_string());
+        next = error.source();
+    }
+    if chain.is_empty() { problem.to_string() } else { chain.join(": ") }
+}
+
+fn panic_message<'a>(panic: &'a (dyn Any + Send)) -> &'a str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a text")
+}
+
+/// One request from its head to its end. Dropped before that, the client has gone: that too is an end.
+struct Exchange {
+    signals: Arc<WebSignals>,
+    cx: Context,
+    sample: Sample,
+    ended: bool,
+}
+
+impl Exchange {
+    fn begin(layer: &RequestLayer, request: &ServiceRequest) -> Self {
+        let sample = Sample {
+            started: Instant::now(),
+            method: known_method(request.method()),
+            secure: request.app_config().secure(),
+            target: layer.target.clone(),
+            pattern: None,
+        };
+        let cx = layer.signals.context(request, &layer.target);
+        layer.signals.began(&sample);
+        Self { signals: Arc::clone(&layer.signals), cx, sample, ended: false }
+    }
+
+    fn end(mut self, request: Option<&HttpRequest>, status: StatusCode, error: Option<&'static str>) {
+        self.ended = true;
+        if let Target::Mount(_) = self.sample.target {
+            self.sample.pattern = request.and_then(HttpRequest::match_pattern);
+        }
+        self.signals.ended(&self.cx, &self.sample, Some(status), error);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.signals.ended(&self.cx, &self.sample, None, None);
+        }
+    }
+}
+
+/// The answer of a path that no route matches.
+pub(crate) async fn no_such_route(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Err(Problem::not_found(format!("there is nothing at {}", request.path())))
+}
+
+/// The answer of a route that does not know the method.
+pub(crate) fn method_not_allowed(allow: &str) -> Problem {
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    let problem = Problem::new(status, kind_of(status)).detail(format!("this resource answers {allow}"));
+    match actix_web::http::header::HeaderValue::from_str(allow) {
+        Ok(allow) => problem.header(actix_web::http::header::ALLOW, allow),
+        Err(_) => problem,
+    }
+}

@@ -1,0 +1,284 @@
+//! What the web layer of a service records: one span and one measurement a request.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix_web::dev::ServiceRequest;
+use actix_web::http::{StatusCode, Version};
+use opentelemetry::metrics::{Histogram, UpDownCounter};
+use opentelemetry::trace::{SpanKind, Status, TraceContextExt as _, Tracer as _};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_semantic_conventions::attribute::{
+    ERROR_TYPE, EXCEPTION_MESSAGE, EXCEPTION_TYPE, HTTP_REQUEST_METHOD, HTTP_RESPONSE_STATUS_CODE,
+    HTTP_ROUTE, NETWORK_PROTOCOL_VERSION, SERVER_ADDRESS, SERVER_PORT, URL_PATH, URL_SCHEME,
+    USER_AGENT_ORIGINAL,
+};
+
+use super::request::Target;
+use super::route::known_method;
+use crate::context;
+use crate::telemetry::Telemetry;
+
+/// The module that a route belongs to, on its spans and metrics.
+pub(crate) const MODULE: &str = "spanbox.module";
+
+/// The web layer's instruments and everything else that does not change from request to request. One a service.
+pub(crate) struct WebSignals {
+    telemetry: Telemetry,
+    /// A context with nothing but the service's telemetry in it.
+    root: Context,
+    /// The same, in which nothing is recorded.
+    silent: Context,
+    excluded: Vec<Excluded>,
+    metrics: Option<WebMetrics>,
+    in_flight: AtomicUsize,
+    finished: AtomicUsize,
+}
+
+struct WebMetrics {
+    duration: Histogram<f64>,
+    active: UpDownCounter<i64>,
+}
+
+enum Excluded {
+    Exact(String),
+    Prefix(String),
+}
+
+impl WebSignals {
+    pub(crate) fn new(telemetry: Telemetry, excluded_paths: &[String]) -> Self {
+        let root = telemetry.root();
+        let excluded = excluded_paths
+            .iter()
+            .map(|path| match path.strip_suffix('*') {
+                Some(prefix) => Excluded::Prefix(prefix.to_owned()),
+                None => Excluded::Exact(path.clone()),
+            })
+            .collect();
+        let metrics = telemetry.meter().map(|meter| WebMetrics {
+            duration: meter
+                .f64_histogram("http.server.request.duration")
+                .with_unit("s")
+                .with_description("How long a request took, from its head to its answer.")
+                .with_boundaries(vec![
+                    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+                ])
+                .build(),
+            active: meter
+                .i64_up_down_counter("http.server.active_requests")
+                .with_unit("{request}")
+                .with_description("Requests that are being answered.")
+                .build(),
+        });
+        let silent = root.with_telemetry_suppressed();
+        Self {
+            telemetry,
+            root,
+            silent,
+            excluded,
+            metrics,
+            in_flight: AtomicUsize::new(0),
+            finished: AtomicUsize::new(0),
+        }
+    }
+
+    /// Requests that are being answered now.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Requests that have been answered since the start.
+    pub(crate) fn finished(&self) -> usize {
+        self.finished.load(Ordering::Relaxed)
+    }
+
+    /// The context that a request is answered in: its span on top of the caller's, if it is recorded.
+    pub(super) fn context(&self, request: &ServiceRequest, target: &Target) -> Context {
+        let path = request.path();
+        if self.excluded.iter().any(|excluded| excluded.matches(path)) {
+            return self.silent.clone();
+        }
+        let parent = context::extract(&self.root, request.headers());
+        let Some(tracer) = self.telemetry.tracer() else { return parent };
+        let method = known_method(request.method());
+        let name = match target {
+            Target::Route(route) => route.span_name(request.method()),
+            Target::Mount(_) | Target::Nothing => bare_name(method),
+        };
+        let span = tracer.build_with_context(tracer.span_builder(name).with_kind(SpanKind::Server), &parent);
+        let cx = parent.with_span(span);
+        let span = cx.span();
+        // Nothing is built for a trace that is not recorded.
+        if span.is_recording() {
+            span.set_attributes(attributes(request, target, method));
+        }
+        drop(span);
+        cx
+    }
+
+    pub(super) fn began(&self, sample: &Sample) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        if let Some(metrics) = &self.metrics {
+            metrics.active.add(1, &sample.active_attributes());
+        }
+    }
+
+    /// `status` is `None` when the client went away before there was an answer.
+    pub(super) fn ended(
+        &self,
+        cx: &Context,
+        sample: &Sample,
+        status: Option<StatusCode>,
+        error: Option<&'static str>,
+    ) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.finished.fetch_add(1, Ordering::Relaxed);
+        let span = cx.span();
+        if span.is_recording() {
+            if let Some(status) = status {
+                span.set_attribute(KeyValue::new(HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16())));
+            }
+            if let Some(error) = error_type(status, error) {
+                span.set_attribute(KeyValue::new(ERROR_TYPE, error));
+            }
+            if let Some(pattern) = &sample.pattern {
+                span.update_name(format!("{} {pattern}", bare_name(sample.method)));
+                span.set_attribute(KeyValue::new(HTTP_ROUTE, pattern.clone()));
+            }
+            if status.is_some_and(|status| status.is_server_error()) {
+                span.set_status(Status::error(""));
+            }
+        }
+        span.end();
+        if let Some(metrics) = &self.metrics {
+            metrics.active.add(-1, &sample.active_attributes());
+            metrics.duration.record(sample.elapsed().as_secs_f64(), &sample.attributes(status, error));
+        }
+    }
+}
+
+/// What a request is measured by.
+pub(super) struct Sample {
+    pub(super) started: std::time::Instant,
+    pub(super) method: &'static str,
+    pub(super) secure: bool,
+    pub(super) target: Target,
+    /// The route of a mounted service, once it is known.
+    pub(super) pattern: Option<String>,
+}
+
+impl Sample {
+    fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    const fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
+    }
+
+    fn active_attributes(&self) -> [KeyValue; 2] {
+        [KeyValue::new(HTTP_REQUEST_METHOD, self.method), KeyValue::new(URL_SCHEME, self.scheme())]
+    }
+
+    fn attributes(&self, status: Option<StatusCode>, error: Option<&'static str>) -> Vec<KeyValue> {
+        let mut attributes = Vec::with_capacity(6);
+        attributes.extend(self.active_attributes());
+        if let Some(pattern) = &self.pattern {
+            attributes.push(KeyValue::new(HTTP_ROUTE, pattern.clone()));
+        }
+        attributes.extend(self.target.attributes());
+        if let Some(status) = status {
+            attributes.push(KeyValue::new(HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16())));
+        }
+        if let Some(error) = error_type(status, error) {
+            attributes.push(KeyValue::new(ERROR_TYPE, error));
+        }
+        attributes
+    }
+}
+
+/// `error.type`: what happened if that has a name, else the status code of a server error.
+fn error_type(status: Option<StatusCode>, error: Option<&'static str>) -> Option<opentelemetry::Value> {
+    match (error, status) {
+        (Some(error), _) => Some(error.into()),
+        (None, Some(status)) if status.is_server_error() => Some(status.as_str().to_owned().into()),
+        (None, None) => Some("client_disconnected".into()),
+        (None, Some(_)) => None,
+    }
+}
+
+/// Records on the current span why a request failed: the cause with what it came from, apart from what the client
+/// is told.
+pub(super) fn record_cause(cx: &Context, kind: String, cause: String) {
+    cx.span().add_event(
+        "exception",
+        vec![KeyValue::new(EXCEPTION_TYPE, kind), KeyValue::new(EXCEPTION_MESSAGE, cause)],
+    );
+}
+
+/// The span's name where no route gives one.
+const fn bare_name(method: &'static str) -> &'static str {
+    match method.as_bytes() {
+        b"_OTHER" => "HTTP",
+        _ => method,
+    }
+}
+
+impl Target {
+    /// What is known of it before it answers.
+    fn attributes(&self) -> impl Iterator<Item = KeyValue> {
+        let (pattern, module) = match self {
+            Self::Route(route) => (Some(route.pattern), Some(route.module)),
+            Self::Mount(module) => (None, Some(*module)),
+            Self::Nothing => (None, None),
+        };
+        let pattern = pattern.map(|pattern| KeyValue::new(HTTP_ROUTE, pattern));
+        pattern.into_iter().chain(module.map(|module| KeyValue::new(MODULE, module)))
+    }
+}
+
+impl Excluded {
+    fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(exact) => path == exact,
+            Self::Prefix(prefix) => path.starts_with(prefix.as_str()),
+        }
+    }
+}
+
+/// The stable HTTP conventions, less what is personal: no query, no client address.
+fn attributes(request: &ServiceRequest, target: &Target, method: &'static str) -> Vec<KeyValue> {
+    let config = request.app_config();
+    let mut attributes = Vec::with_capacity(9);
+    attributes.push(KeyValue::new(HTTP_REQUEST_METHOD, method));
+    attributes.push(KeyValue::new(URL_PATH, request.path().to_owned()));
+    attributes.push(KeyValue::new(URL_SCHEME, if config.secure() { "https" } else { "http" }));
+    attributes.extend(target.attributes());
+    if let Some(version) = protocol_version(request.version()) {
+        attributes.push(KeyValue::new(NETWORK_PROTOCOL_VERSION, version));
+    }
+    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    if let Some(host) = text("host") {
+        let (address, port) = match host.rsplit_once(':') {
+            Some((address, port)) if !port.ends_with(']') => (address, port.parse::<u16>().ok()),
+            _ => (host, None),
+        };
+        attributes.push(KeyValue::new(SERVER_ADDRESS, address.to_owned()));
+        if let Some(port) = port {
+            attributes.push(KeyValue::new(SERVER_PORT, i64::from(port)));
+        }
+    }
+    if let Some(agent) = text("user-agent") {
+        attributes.push(KeyValue::new(USER_AGENT_ORIGINAL, agent.to_owned()));
+    }
+    attributes
+}
+
+const fn protocol_version(version: Version) -> Option<&'static str> {
+    match version {
+        Version::HTTP_10 => Some("1.0"),
+        Version::HTTP_11 => Some("1.1"),
+        Version::HTTP_2 => Some("2"),
+        _ => None,
+    }
+}

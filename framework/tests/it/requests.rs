@@ -1,0 +1,234 @@
+//! What surrounds a handler: spans, errors, panics, limits, clients that go away.
+
+use std::time::Duration;
+
+use actix_web::http::Method;
+use actix_web::{HttpResponse, web};
+use opentelemetry::trace::{SpanKind, Status, TraceContextExt};
+use opentelemetry::{Context, trace::SpanContext};
+use serde_json::Value;
+use spanbox::app::Service;
+use spanbox::module::Module;
+use spanbox::telemetry;
+use spanbox::testing::{Spans, TestApp, raw};
+use spanbox::web::{Json, Problem};
+
+async fn fine() -> Result<Json<&'static str>, Problem> {
+    Ok(Json("fine"))
+}
+
+async fn panics() -> HttpResponse {
+    panic!("the handler's own words")
+}
+
+async fn fails() -> Result<HttpResponse, Problem> {
+    Err(Problem::internal(std::io::Error::other("disk on fire")))
+}
+
+async fn fails_elsewhere() -> Result<HttpResponse, actix_web::Error> {
+    Err(actix_web::error::ErrorBadGateway("upstream said hunter2"))
+}
+
+async fn never() -> HttpResponse {
+    std::future::pending().await
+}
+
+async fn spans_of_its_own() -> Result<Json<u8>, Problem> {
+    telemetry::span("through the API")
+        .run(async {
+            tokio::task::yield_now().await;
+            let task = spanbox::context::spawn(telemetry::span("in a task").run(async { 7 }));
+            tracing_span().await;
+            Ok(Json(task.await.map_err(Problem::internal)?))
+        })
+        .await
+}
+
+#[tracing::instrument]
+async fn tracing_span() {
+    tokio::task::yield_now().await;
+    telemetry::span("below tracing").run(async {}).await;
+}
+
+async fn body(bytes: web::Bytes) -> String {
+    bytes.len().to_string()
+}
+
+fn create_app(profile: Option<&str>) -> Service {
+    Service::new("requests", "1.0.0").profile(profile).module(
+        Module::new("all")
+            .get("/fine", fine)
+            .get("/fine/{name}", fine)
+            .get("/panics", panics)
+            .get("/fails", fails)
+            .get("/fails-elsewhere", fails_elsewhere)
+            .get("/never", never)
+            .get("/spans", spans_of_its_own)
+            .post("/body", body),
+    )
+}
+
+#[actix::test]
+async fn a_request_is_a_server_span_by_the_conventions() {
+    let app = TestApp::start(create_app).await;
+    app.get("/fine/alice?token=hunter2").await;
+    let span = app.expect_path(&["GET /fine/{name}"]).await;
+    assert_eq!(span.span_kind, SpanKind::Server);
+    let port = app.running().addresses()[0].port().to_string();
+    for (key, value) in [
+        ("http.request.method", "GET"),
+        ("http.route", "/fine/{name}"),
+        ("http.response.status_code", "200"),
+        ("url.path", "/fine/alice"),
+        ("url.scheme", "http"),
+        ("network.protocol.version", "1.1"),
+        ("server.address", "127.0.0.1"),
+        ("server.port", port.as_str()),
+        ("spanbox.module", "all"),
+    ] {
+        assert_eq!(Spans::attribute(&span, key).as_deref(), Some(value), "{key}");
+    }
+    assert_eq!(Spans::attribute(&span, "error.type"), None);
+    assert!(!format!("{span:?}").contains("hunter2"), "{span:?}");
+    app.stop().await;
+}
+
+#[actix::test]
+async fn a_panic_is_a_500_and_the_worker_lives_on() {
+    let app = TestApp::start(create_app).await;
+    for _ in 0..3 {
+        let answer = app.get("/panics").await;
+        assert_eq!(answer.status, 500);
+        assert!(!answer.text().contains("own words"), "{answer:?}");
+        assert_eq!(app.get("/fine").await.status, 200);
+    }
+    let span = app.expect_path(&["GET /panics"]).await;
+    let problem: Value = app.get("/panics").await.json();
+    assert_eq!(problem["trace_id"].as_str().map(str::len), Some(32));
+    assert_eq!(Spans::attribute(&span, "error.type").unwrap(), "panic");
+    assert!(matches!(span.status, Status::Error { .. }));
+    assert_eq!(span.events.events.len(), 1);
+    assert!(format!("{:?}", span.events).contains("own words"));
+    app.stop().await;
+}
+
+#[actix::test]
+async fn the_cause_of_a_failure_is_recorded_once_and_the_client_does_not_see_it() {
+    let app = TestApp::start(create_app).await;
+    for (path, cause, status, kind) in
+        [("/fails", "disk on fire", 500, "internal"), ("/fails-elsewhere", "hunter2", 502, "bad-gateway")]
+    {
+        let answer = app.get(path).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("content-type")),
+            (status, Some("application/problem+json"))
+        );
+        assert!(!answer.text().contains(cause), "{answer:?}");
+        assert!(answer.json::<Value>()["type"].as_str().unwrap().ends_with(kind), "{answer:?}");
+        let span = app.expect_path(&[&format!("GET {path}")]).await;
+        assert_eq!(answer.json::<Value>()["trace_id"], span.span_context.trace_id().to_string());
+        assert_eq!(span.events.events.len(), 1, "{:?}", span.events);
+        assert!(format!("{:?}", span.events).contains(cause));
+        assert_eq!(Spans::attribute(&span, "error.type").unwrap(), status.to_string());
+    }
+    app.stop().await;
+}
+
+#[actix::test]
+async fn a_client_that_goes_away_ends_the_span_and_leaks_nothing() {
+    let app = TestApp::start(create_app).await;
+    let address = app.running().addresses()[0];
+    for _ in 0..20 {
+        raw(address, b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n", Duration::from_millis(20)).await;
+    }
+    let gone = app.eventually("all twenty are over", async || {
+        let gone = app.capture().spans().named("GET /never").cloned().collect::<Vec<_>>();
+        (gone.len() == 20).then_some(gone)
+    });
+    for span in gone.await {
+        assert_eq!(Spans::attribute(&span, "error.type").unwrap(), "client_disconnected");
+    }
+    app.stop().await;
+}
+
+#[actix::test]
+async fn a_request_that_takes_too_long_is_a_504() {
+    let app = TestApp::start_with(create_app, [("APP_SERVER__REQUEST_TIMEOUT", "100ms")]).await;
+    let answer = app.get("/never").await;
+    assert_eq!(answer.status, 504);
+    let span = app.expect_path(&["GET /never"]).await;
+    assert_eq!(Spans::attribute(&span, "error.type").unwrap(), "timeout");
+    app.stop().await;
+}
+
+#[actix::test]
+async fn a_slow_head_is_a_408() {
+    let app = TestApp::start_with(create_app, [("APP_SERVER__HEAD_TIMEOUT", "200ms")]).await;
+    let answer =
+        raw(app.running().addresses()[0], b"GET /fine HTTP/1.1\r\nhost:", Duration::from_secs(10)).await;
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    app.stop().await;
+}
+
+#[actix::test]
+async fn the_body_limit_holds_for_every_way_of_reading() {
+    let app = TestApp::start_with(create_app, [("APP_SERVER__MAX_BODY_BYTES", "100")]).await;
+    let post = async |size: usize| app.send(Method::POST, "/body", &[], vec![b'x'; size].into()).await;
+    assert_eq!(post(100).await.text(), "100");
+    let refused = post(101).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.header("content-type")),
+        (413, Some("application/problem+json"))
+    );
+    let chunked =
+        b"POST /body HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\nc8\r\n";
+    let mut request = chunked.to_vec();
+    request.extend(vec![b'x'; 200]);
+    request.extend(b"\r\n0\r\n\r\n");
+    let answer = raw(app.running().addresses()[0], &request, Duration::from_secs(10)).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    app.stop().await;
+}
+
+#[actix::test]
+async fn spans_of_both_kinds_have_right_parents() {
+    let app = TestApp::start(create_app).await;
+    assert_eq!(app.get("/spans").await.json::<u8>(), 7);
+    app.expect_path(&["GET /spans", "through the API", "in a task"]).await;
+    app.expect_path(&["GET /spans", "through the API", "tracing_span", "below tracing"]).await;
+    app.stop().await;
+}
+
+#[actix::test]
+async fn baggage_travels_to_the_handler() {
+    async fn tenant() -> String {
+        use opentelemetry::baggage::BaggageExt;
+        Context::current().baggage().get("tenant").map(ToString::to_string).unwrap_or_default()
+    }
+    let app = TestApp::start(|profile| {
+        Service::new("baggage", "1").profile(profile).module(Module::new("all").get("/tenant", tenant))
+    })
+    .await;
+    let answer = app.send(Method::GET, "/tenant", &[("baggage", "tenant=acme")], Default::default()).await;
+    assert_eq!(answer.text(), "acme");
+    app.stop().await;
+}
+
+#[actix::test]
+async fn with_telemetry_off_nothing_is_recorded_and_the_trace_passes_through() {
+    async fn current() -> String {
+        let cx = Context::current();
+        let span: SpanContext = cx.span().span_context().clone();
+        span.trace_id().to_string()
+    }
+    let app = TestApp::start_with(
+        |profile| Service::new("off", "1").profile(profile).module(Module::new("all").get("/trace", current)),
+        [("OTEL_SDK_DISABLED", "true")],
+    )
+    .await;
+    let headers = [("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")];
+    let answer = app.send(Method::GET, "/trace", &headers, Default::default()).await;
+    assert_eq!(answer.text(), "0af7651916cd43dd8448eb211c80319c");
+    let (_, spans) = app.stop().await;
+    assert!(spans.all().is_empty());
+}
