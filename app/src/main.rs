@@ -1,1 +1,7 @@
-fn main() {}
+//! The order service as a program: `orders --help` lists its commands.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    spanbox::cli::run(orders::create_app)
+}

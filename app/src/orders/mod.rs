@@ -1,0 +1,42 @@
+//! Orders: taken over HTTP, stored, and processed by actors.
+
+mod cursor;
+mod error;
+mod model;
+mod processor;
+mod routes;
+mod settings;
+mod status;
+mod store;
+
+use spanbox::module::{Boot, BoxError, Module};
+
+use processor::OrderProcessor;
+use settings::OrderSettings;
+
+/// The module `/api/orders`.
+pub(crate) fn module() -> Module {
+    Module::new("orders")
+        .prefix("/api/orders")
+        .settings::<OrderSettings>()
+        .get("/", routes::list)
+        .post("/", routes::create)
+        .get("/analytics", routes::analytics)
+        .get("/{id}", routes::show)
+        .delete("/{id}", routes::delete)
+        .on_start(start)
+}
+
+/// Starts the processors and gives them what an earlier process left undone.
+async fn start(boot: Boot) -> Result<(), BoxError> {
+    let settings = boot.settings::<OrderSettings>()?;
+    let db = boot.db()?;
+    let processor = OrderProcessor::new(db.clone(), &settings);
+    let processors =
+        boot.actors().pool("order-processor", settings.processors, move |_ctx| processor.clone()).start();
+    for id in db.read(async |conn| store::pending(conn).await).await? {
+        processors.do_send(processor::ProcessOrder { id });
+    }
+    boot.provide(processors);
+    Ok(())
+}

@@ -1,0 +1,67 @@
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::expression::AsExpression;
+use diesel::serialize::{self, Output, ToSql};
+use diesel::sql_types::Text;
+use serde::{Deserialize, Serialize};
+
+/// Where an order stands: `pending → processing → completed | failed`.
+#[derive(AsExpression, Clone, Copy, Debug, Deserialize, FromSqlRow, PartialEq, Eq, Serialize)]
+#[diesel(sql_type = Text)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Status {
+    /// Taken, not looked at yet.
+    Pending,
+    /// A processor has it.
+    Processing,
+    /// Done.
+    Completed,
+    /// Refused by its validation.
+    Failed,
+}
+
+impl Status {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Processing => "processing",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The one status from which this one is reached; none for the first.
+    pub(crate) const fn before(self) -> Option<Self> {
+        match self {
+            Self::Pending => None,
+            Self::Processing => Some(Self::Pending),
+            Self::Completed | Self::Failed => Some(Self::Processing),
+        }
+    }
+}
+
+impl<DB> ToSql<Text, DB> for Status
+where
+    DB: Backend,
+    str: ToSql<Text, DB>,
+{
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
+        self.as_str().to_sql(out)
+    }
+}
+
+impl<DB> FromSql<Text, DB> for Status
+where
+    DB: Backend,
+    String: FromSql<Text, DB>,
+{
+    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        match String::from_sql(bytes)?.as_str() {
+            "pending" => Ok(Self::Pending),
+            "processing" => Ok(Self::Processing),
+            "completed" => Ok(Self::Completed),
+            "failed" => Ok(Self::Failed),
+            other => Err(format!("the database holds an order with the unknown status `{other}`").into()),
+        }
+    }
+}
