@@ -53,6 +53,9 @@ use crate::config::{Loader, Section};
 use crate::web::{Check, Hooks, Problem};
 use route::{Guard, Mount, Route};
 
+/// Makes a health check once there is something to check.
+type MakeCheck = Box<dyn FnOnce(&Boot) -> Check + Send>;
+
 /// A named, prefixed, scoped piece of a service. See the [module documentation](self).
 #[must_use]
 pub struct Module {
@@ -65,7 +68,7 @@ pub struct Module {
     guards: Vec<Guard>,
     settings: Vec<fn(&mut Loader)>,
     on_start: Vec<OnStart>,
-    checks: Vec<Box<dyn FnOnce(&Boot) -> Check + Send>>,
+    checks: Vec<MakeCheck>,
 }
 
 impl Module {

@@ -88,7 +88,6 @@ impl TestApp {
     /// # Panics
     ///
     /// Never: it is there until [`TestApp::stop`], which consumes this.
-    #[must_use]
     pub fn running(&self) -> &Running {
         self.running.as_ref().expect("only stop takes it")
     }

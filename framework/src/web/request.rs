@@ -203,7 +203,7 @@ fn cause_chain(problem: &Problem) -> String {
     if chain.is_empty() { problem.to_string() } else { chain.join(": ") }
 }
 
-fn panic_message<'a>(panic: &'a (dyn Any + Send)) -> &'a str {
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()

@@ -107,12 +107,10 @@ impl WebSignals {
         };
         let span = tracer.build_with_context(tracer.span_builder(name).with_kind(SpanKind::Server), &parent);
         let cx = parent.with_span(span);
-        let span = cx.span();
         // Nothing is built for a trace that is not recorded.
-        if span.is_recording() {
-            span.set_attributes(attributes(request, target, method));
+        if cx.span().is_recording() {
+            cx.span().set_attributes(attributes(request, target, method));
         }
-        drop(span);
         cx
     }
 

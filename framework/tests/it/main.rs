@@ -1,5 +1,7 @@
 //! The framework from outside: services of a few lines, and the rules of the repository.
 
+#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+
 mod boot;
 mod modules;
 mod requests;
