@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use figment::value::{Dict, Tag, Value};
-use toml_edit::{ImDocument, Item, TableLike};
+use toml_edit::{Document, Item, TableLike};
 
 use super::layer::{KeyPath, Layer};
 use super::{Origin, Problem};
@@ -27,7 +27,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Layer>, Problem> {
 
 /// `origin` makes a line, from 1, into the place that is shown for it.
 pub(super) fn parse(text: &str, name: String, origin: impl Fn(usize) -> Origin) -> Result<Layer, Problem> {
-    let document = ImDocument::parse(text).map_err(|error| {
+    let document = Document::parse(text).map_err(|error| {
         let (line, column) = error.span().map_or((1, 1), |span| place(text, span.start));
         // Only the message: the error's own Display prints the line, and a secret may stand in it.
         let message = error.message().trim().replace('\n', ", ");
@@ -42,7 +42,7 @@ pub(super) fn parse(text: &str, name: String, origin: impl Fn(usize) -> Origin) 
 
 /// A value alone, as it stands right of the `=`.
 pub(super) fn value(text: &str) -> Option<Value> {
-    let document = ImDocument::parse(format!("value = {text}")).ok()?;
+    let document = Document::parse(format!("value = {text}")).ok()?;
     (document.as_table().len() == 1).then(|| plain(document.get("value")?)).flatten()
 }
 

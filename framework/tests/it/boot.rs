@@ -1,5 +1,8 @@
 //! How a service starts, and how it does not.
 
+use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+
 use spanbox::app::{BootError, Service};
 use spanbox::module::Module;
 use spanbox::testing::TestApp;
@@ -77,17 +80,57 @@ async fn an_idle_connection_does_not_hold_up_the_stop() {
 #[actix::test]
 async fn it_serves_https_with_a_certificate() {
     let directory = tempfile::tempdir().unwrap();
-    let missing = directory.path().join("missing.pem");
-    let path = missing.to_str().unwrap();
-    let ready = service()
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (directory.path().join("tls.pem"), directory.path().join("tls.key"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let running = service()
         .environment([
             ("PORT", "0"),
             ("LOG_LEVEL", "off"),
-            ("APP_SERVER__TLS__CERTIFICATE", path),
-            ("APP_SERVER__TLS__PRIVATE_KEY", path),
+            ("APP_SERVER__TLS__CERTIFICATE", certificate.to_str().unwrap()),
+            ("APP_SERVER__TLS__PRIVATE_KEY", key.to_str().unwrap()),
         ])
+        .module(Module::new("a").get("/", fine))
         .prepare()
+        .unwrap()
+        .start()
+        .await
         .unwrap();
-    let error = ready.start().await.err().unwrap().to_string();
+    let address = running.addresses()[0];
+    let answer = actix_web::web::block(move || https_get(address, made.cert.der().clone())).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("fine"), "{answer}");
+    running.stop().await;
+}
+
+/// `GET /` by a client that trusts the one certificate.
+fn https_get(address: std::net::SocketAddr, certificate: rustls::pki_types::CertificateDer<'static>) -> String {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+    let session = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut stream = rustls::StreamOwned::new(session, std::net::TcpStream::connect(address).unwrap());
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    // The server closes without a TLS goodbye.
+    stream.read_to_string(&mut answer).ok();
+    answer
+}
+
+#[actix::test]
+async fn a_certificate_that_can_not_be_read_is_named() {
+    let environment = [
+        ("PORT", "0"),
+        ("LOG_LEVEL", "off"),
+        ("APP_SERVER__TLS__CERTIFICATE", "missing.pem"),
+        ("APP_SERVER__TLS__PRIVATE_KEY", "missing.key"),
+    ];
+    let error = service().environment(environment).prepare().unwrap().start().await.err().unwrap().to_string();
     assert!(error.contains("missing.pem") && error.contains("server.tls"), "{error}");
 }
