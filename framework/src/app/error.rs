@@ -16,6 +16,8 @@ pub struct BootErrors {
     pub config: Option<ConfigErrors>,
     /// What is wrong with the telemetry, its `OTEL_*` variables included.
     pub telemetry: Vec<TelemetryError>,
+    /// What is wrong with the certificate or its key.
+    pub tls: Option<TlsError>,
     /// What is wrong with the modules and their routes, one line each.
     pub modules: Vec<String>,
 }
@@ -31,6 +33,10 @@ impl fmt::Display for BootErrors {
             write!(f, "{separator}{error}")?;
             separator = "\n";
         }
+        if let Some(error) = &self.tls {
+            write!(f, "{separator}{error}")?;
+            separator = "\n";
+        }
         if !self.modules.is_empty() {
             write!(f, "{separator}{} of the modules can not be served:", self.modules.len())?;
             for line in &self.modules {
@@ -42,6 +48,17 @@ impl fmt::Display for BootErrors {
 }
 
 impl Error for BootErrors {}
+
+/// A certificate or its key that can not be used.
+#[derive(Debug, thiserror::Error)]
+#[error("server.tls: {path}: {message}", path = .path.display())]
+#[non_exhaustive]
+pub struct TlsError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub message: String,
+}
 
 /// Why a service that was checked could not start after all.
 #[derive(Debug, thiserror::Error)]
@@ -80,14 +97,6 @@ pub enum BootError {
         address: String,
         /// What the system said.
         source: std::io::Error,
-    },
-    /// The certificate or its key could not be used.
-    #[error("server.tls: {path}: {message}", path = .path.display())]
-    Tls {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        message: String,
     },
 }
 

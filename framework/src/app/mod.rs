@@ -32,7 +32,7 @@ mod running;
 mod service;
 mod tls;
 
-pub use error::{BootError, BootErrors};
+pub use error::{BootError, BootErrors, TlsError};
 pub use ready::Ready;
 pub use running::{Running, StopReport};
 pub use service::Service;

@@ -3,10 +3,10 @@ use std::time::Instant;
 use opentelemetry::Context;
 use opentelemetry::trace::{FutureExt as _, Status, TraceContextExt as _, Tracer as _};
 
+use super::BootError;
 use super::plan::Plan;
 use super::running::Running;
 use super::service::Service;
-use super::{BootError, tls};
 use crate::config::{Config, DatabaseSettings, ServerSettings, TelemetrySettings};
 use crate::data::{Db, Migrations};
 use crate::module::{RouteInfo, RouteTable};
@@ -16,14 +16,21 @@ use crate::telemetry::{Setup, Telemetry};
 #[must_use]
 pub struct Ready {
     setup: Setup,
+    certificate: Option<rustls::ServerConfig>,
     plan: Plan,
 }
 
 impl Ready {
-    pub(super) fn new(service: Service, config: Config, table: RouteTable) -> Self {
+    pub(super) fn new(
+        service: Service,
+        config: Config,
+        certificate: Option<rustls::ServerConfig>,
+        table: RouteTable,
+    ) -> Self {
         let setup = service.setup(&config);
         Self {
             setup: service.instrument.into_iter().fold(setup, |setup, add| add(setup)),
+            certificate,
             plan: Plan {
                 name: service.name,
                 version: service.version,
@@ -97,10 +104,8 @@ impl Ready {
 
     async fn launch(self, outermost: bool) -> Result<Running, BootError> {
         let began = Instant::now();
-        let Self { setup, mut plan } = self;
+        let Self { setup, certificate, mut plan } = self;
         let server = plan.section::<ServerSettings>();
-        // What reads files comes before what starts threads.
-        let certificate = server.tls.as_ref().map(tls::server_config).transpose()?;
         let telemetry = setup.build()?;
         if outermost {
             telemetry.install_globally();

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use actix_web::{HttpRequest, HttpResponse};
 use opentelemetry_sdk::trace::SpanProcessor;
 
-use super::BootErrors;
 use super::ready::Ready;
+use super::{BootErrors, TlsError, tls};
 use crate::config::{
     Config, ConfigErrors, DatabaseSettings, Loader, LogSettings, RedisSettings, ServerSettings,
     ServiceSettings, TelemetrySettings,
@@ -172,11 +172,17 @@ impl Service {
         let config = self.load();
         let table = RouteTable::collect(std::slice::from_ref(&self.root));
         let telemetry = config.as_ref().map(|config| self.setup(config).check()).unwrap_or_default();
-        match (config, table) {
-            (Ok(config), Ok(table)) if telemetry.is_empty() => Ok(Ready::new(self, config, table)),
-            (config, table) => {
-                Err(BootErrors { config: config.err(), telemetry, modules: table.err().unwrap_or_default() })
+        let certificate = config.as_ref().map_or(Ok(None), certificate);
+        match (config, certificate, table) {
+            (Ok(config), Ok(certificate), Ok(table)) if telemetry.is_empty() => {
+                Ok(Ready::new(self, config, certificate, table))
             }
+            (config, certificate, table) => Err(BootErrors {
+                config: config.err(),
+                telemetry,
+                tls: certificate.err(),
+                modules: table.err().unwrap_or_default(),
+            }),
         }
     }
 
@@ -209,4 +215,9 @@ impl Service {
         self.root.register_settings(&mut loader);
         loader.load()
     }
+}
+
+fn certificate(config: &Config) -> Result<Option<rustls::ServerConfig>, TlsError> {
+    let server = config.get::<ServerSettings>().unwrap_or_default();
+    server.tls.as_ref().map(tls::server_config).transpose()
 }

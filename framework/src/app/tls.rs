@@ -5,11 +5,11 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::BootError;
+use super::TlsError;
 use crate::config::TlsSettings;
 
 /// Reads the certificate and its key.
-pub(super) fn server_config(settings: &TlsSettings) -> Result<ServerConfig, BootError> {
+pub(super) fn server_config(settings: &TlsSettings) -> Result<ServerConfig, TlsError> {
     let chain = CertificateDer::pem_file_iter(&settings.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| wrong(&settings.certificate, error))?;
@@ -24,6 +24,6 @@ pub(super) fn server_config(settings: &TlsSettings) -> Result<ServerConfig, Boot
         .map_err(|error| wrong(&settings.private_key, format!("does not go with the certificate: {error}")))
 }
 
-fn wrong(path: &Path, error: impl std::fmt::Display) -> BootError {
-    BootError::Tls { path: path.to_owned(), message: error.to_string() }
+fn wrong(path: &Path, error: impl std::fmt::Display) -> TlsError {
+    TlsError { path: path.to_owned(), message: error.to_string() }
 }

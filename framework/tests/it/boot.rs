@@ -104,7 +104,10 @@ async fn it_serves_https_with_a_certificate() {
 }
 
 /// `GET /` by a client that trusts the one certificate.
-fn https_get(address: std::net::SocketAddr, certificate: rustls::pki_types::CertificateDer<'static>) -> String {
+fn https_get(
+    address: std::net::SocketAddr,
+    certificate: rustls::pki_types::CertificateDer<'static>,
+) -> String {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(certificate).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -123,14 +126,14 @@ fn https_get(address: std::net::SocketAddr, certificate: rustls::pki_types::Cert
     answer
 }
 
-#[actix::test]
-async fn a_certificate_that_can_not_be_read_is_named() {
+#[test]
+fn a_certificate_that_can_not_be_read_is_named() {
     let environment = [
         ("PORT", "0"),
         ("LOG_LEVEL", "off"),
         ("APP_SERVER__TLS__CERTIFICATE", "missing.pem"),
         ("APP_SERVER__TLS__PRIVATE_KEY", "missing.key"),
     ];
-    let error = service().environment(environment).prepare().unwrap().start().await.err().unwrap().to_string();
+    let error = service().environment(environment).prepare().err().unwrap().to_string();
     assert!(error.contains("missing.pem") && error.contains("server.tls"), "{error}");
 }
