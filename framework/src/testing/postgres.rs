@@ -1,4 +1,4 @@
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,15 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Everybody is trusted but the members of this role.
 const PASSWORD_ROLE: &str = "needs_password";
 
-/// Runs the server until standard input ends, which it does when this process does, however it ends.
-const WATCHED: &str = r#""$@" </dev/null & server=$!; cat >/dev/null; kill -INT "$server"; wait "$server""#;
+/// Runs the server until standard input ends, which it does when this process does, however it ends, and then removes
+/// its data unless told to keep it.
+const WATCHED: &str = r#"
+    directory=$1; shift
+    "$@" </dev/null & server=$!
+    read -r word
+    kill -INT "$server"; wait "$server"
+    [ "$word" = keep ] || rm -rf "$directory"
+"#;
 
 /// A private PostgreSQL server: its own data in a temporary directory, a Unix socket there, no TCP port, no fsync. It
 /// stops when this is dropped, and when the process ends.
@@ -133,6 +140,9 @@ impl PgServer {
     ///
     /// [`PgServerError::Failed`].
     pub fn restart(&mut self) -> Result<(), PgServerError> {
+        if let Some(input) = &mut self.process.stdin {
+            input.write_all(b"keep\n").map_err(|error| failed("stopping the server", error))?;
+        }
         self.stop();
         self.process = serve(&self.binaries, self.directory.path(), self.user)?;
         self.ready()
@@ -179,6 +189,7 @@ fn serve(binaries: &Path, directory: &Path, user: Option<(u32, u32)>) -> Result<
         std::fs::OpenOptions::new().create(true).append(true).open(directory.join("log")).map_err(io)?;
     command(Path::new("/bin/sh"), directory, user)
         .args(["-c", WATCHED, "postgres"])
+        .arg(directory)
         .arg(binaries.join("postgres"))
         .arg("-D")
         .arg(directory.join("data"))
