@@ -223,7 +223,10 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 fn main() {
     let system = System::new();
     let cases = system.block_on(async { Case::all() });
-    in_turns(&system, &cases);
+    // With the name of a case as a filter, only that one runs: for a profiler.
+    if !std::env::args().skip(1).any(|argument| !argument.starts_with('-')) {
+        in_turns(&system, &cases);
+    }
     let mut criterion = Criterion::default().configure_from_args();
     for case in &cases {
         criterion.bench_function(&format!("{BATCH} tells, {}", case.name), |bencher| {

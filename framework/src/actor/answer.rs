@@ -3,7 +3,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::SystemTime;
 
 use opentelemetry::Context;
 use opentelemetry::trace::{Status, TraceContextExt as _};
@@ -14,6 +13,7 @@ use super::hop::Hop;
 use super::origin::Fate;
 use super::outcome::Outcome;
 use super::recorder::{Begun, close};
+use super::stamp::Stamp;
 
 /// The telemetry of a handler whose answer is still to come. Dropped unfinished, it says `cancelled`.
 pub(super) struct Answer {
@@ -21,7 +21,7 @@ pub(super) struct Answer {
     pub(super) hop: Hop,
     desk: Arc<Desk>,
     message: &'static str,
-    start: Option<SystemTime>,
+    start: Option<Stamp>,
     fate: Option<Arc<Fate>>,
     open: bool,
 }
@@ -58,8 +58,8 @@ impl Answer {
             fate.set(outcome);
         }
         if let Some(start) = self.start {
-            let end = SystemTime::now();
-            self.desk.record_work(self.message, end.duration_since(start).unwrap_or_default());
+            let end = Stamp::now();
+            self.desk.record_work(self.message, end.since(start));
             close(&self.cx, outcome, end);
         }
         self.desk.vitals.answer_ended();

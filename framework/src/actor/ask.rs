@@ -1,6 +1,6 @@
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use actix::Message;
 use actix::dev::SendError;
@@ -12,6 +12,7 @@ use super::label::short_name;
 use super::mail::Mail;
 use super::origin::{Call, Fate};
 use super::outcome::Outcome;
+use super::stamp::Stamp;
 use crate::telemetry::Telemetry;
 
 /// Why an [`ask`] has no answer.
@@ -165,5 +166,5 @@ fn reject<M>(actor: Option<&'static str>) {
     let cx = Context::current();
     let span = actor.map_or_else(|| message.to_owned(), |actor| format!("{actor} {message}"));
     let actor = Value::from(actor.unwrap_or("unknown"));
-    refusal_span(tracer, &cx, &span, &actor, message, Outcome::MailboxFull, SystemTime::now());
+    refusal_span(tracer, &cx, &span, &actor, message, Outcome::MailboxFull, Stamp::now());
 }

@@ -275,6 +275,7 @@ fn live<A: Actor<Context = BlockingContext<A>>>(pool: &Shared<A>, ctx: &mut Bloc
         let Some(mut envelope) = pool.take() else { break false };
         ctx.recorder.forget_time();
         envelope.handle(&mut actor, ctx);
+        ctx.recorder.publish();
         drop(envelope);
         pool.done();
         if ctx.crash.is_some() {

@@ -1,6 +1,7 @@
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::hop::Hop;
+use super::stamp::Stamp;
 
 /// How long a chain of tells stays one trace.
 ///
@@ -35,11 +36,7 @@ impl Causality {
     }
 
     /// Whether a tell from this position has used up the budget.
-    pub(super) fn is_spent(&self, hop: Hop, now: Option<SystemTime>) -> bool {
-        hop.depth >= self.depth
-            || match (hop.born, now) {
-                (Some(born), Some(now)) => now.duration_since(born).unwrap_or_default() > self.age,
-                _ => false,
-            }
+    pub(super) fn is_spent(&self, hop: Hop, now: Stamp) -> bool {
+        hop.depth >= self.depth || hop.born.is_some_and(|born| now.since(born) > self.age)
     }
 }

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use opentelemetry::trace::{Span as _, SpanBuilder, Status, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue, Value};
@@ -10,6 +10,7 @@ use super::causality::Causality;
 use super::metrics::Histograms;
 use super::origin::Origin;
 use super::outcome::Outcome;
+use super::stamp::Stamp;
 use super::vitals::Vitals;
 use crate::telemetry::Telemetry;
 
@@ -83,27 +84,27 @@ impl Desk {
     /// A span and not an event: an event's time would lie before the start of the handler's span that it belongs
     /// to, which viewers show as clock skew or not at all, while a span is a bar in the waterfall. It has one
     /// attribute, and both its times are given, so that it costs about a third of the handler's own.
-    pub(super) fn wait_span(&self, tracer: &SdkTracer, parent: &Context, from: SystemTime, to: SystemTime) {
+    pub(super) fn wait_span(&self, tracer: &SdkTracer, parent: &Context, from: Stamp, to: Stamp) {
         let builder = SpanBuilder {
             name: Cow::Borrowed(WAIT_SPAN),
-            start_time: Some(from),
+            start_time: Some(from.time()),
             attributes: Some(vec![self.name()]),
             ..SpanBuilder::default()
         };
-        tracer.build_with_context(builder, parent).end_with_timestamp(to.max(from));
+        tracer.build_with_context(builder, parent).end_with_timestamp(to.max(from).time());
     }
 
     /// Counts a message that is not handled, and says so in the sender's trace.
     pub(super) fn refuse(&self, origin: &Origin, span: &str, message: &'static str, outcome: Outcome) {
         self.vitals.count(outcome);
-        if let Some(fate) = &origin.fate {
+        if let Some(fate) = origin.fate() {
             fate.set(outcome);
         }
         if !origin.recordable {
             return;
         }
         if let Some(tracer) = &self.tracer {
-            let now = SystemTime::now();
+            let now = Stamp::now();
             if let Some(at) = origin.at {
                 self.wait_span(tracer, &origin.cx, at, now);
             }
@@ -134,11 +135,11 @@ pub(super) fn refusal_span(
     actor: &Value,
     message: &'static str,
     outcome: Outcome,
-    now: SystemTime,
+    now: Stamp,
 ) {
     let builder = SpanBuilder {
         name: Cow::Owned(span.to_owned()),
-        start_time: Some(now),
+        start_time: Some(now.time()),
         attributes: Some(vec![
             KeyValue::new(NAME, actor.clone()),
             KeyValue::new(MESSAGE, message),
@@ -151,7 +152,7 @@ pub(super) fn refusal_span(
     if let Some(complaint) = outcome.complaint() {
         span.set_status(Status::error(complaint));
     }
-    span.end_with_timestamp(now);
+    span.end_with_timestamp(now.time());
 }
 
 /// Writes a panic to the span of `cx`: an exception event, `error.type` and the status.

@@ -4,7 +4,8 @@
 //! it would cost three allocations for every message; here it costs two moves.
 
 use std::cell::Cell;
-use std::time::SystemTime;
+
+use super::stamp::Stamp;
 
 /// A position in a chain of tells.
 #[derive(Clone, Copy, Default)]
@@ -12,7 +13,7 @@ pub(super) struct Hop {
     /// Tells since the chain began.
     pub(super) depth: u16,
     /// When the chain began, if a clock was read.
-    pub(super) born: Option<SystemTime>,
+    pub(super) born: Option<Stamp>,
 }
 
 thread_local! {

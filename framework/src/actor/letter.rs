@@ -19,6 +19,7 @@ use super::label::short_name;
 use super::origin::{Fate, Origin, Via};
 use super::outcome::Outcome;
 use super::recorder::{Begun, Recorder};
+use super::stamp::Stamp;
 use crate::telemetry::Telemetry;
 
 /// What a traced actor's context does for the messages that pass through it.
@@ -77,28 +78,27 @@ where
 {
     fn handle(&mut self, actor: &mut A, ctx: &mut A::Context) {
         let Some(message) = self.message.take() else { return };
-        let mut origin = std::mem::take(&mut self.origin);
         let reply = self.reply.take();
-        if let Some(outcome) = refused(&origin, reply.as_ref()) {
+        if let Some(outcome) = refused(&self.origin, reply.as_ref()) {
             let recorder = ctx.recorder();
             let label = recorder.labels.of::<A, M>();
-            recorder.desk.refuse(&origin, &label.span, label.message, outcome);
+            recorder.desk.refuse(&self.origin, &label.span, label.message, outcome);
             recorder.forget_time();
             return;
         }
-        let mut begun = ctx.recorder().begin::<A, M>(&mut origin);
-        let fate = origin.fate.take();
-        // Most handlers start nothing that keeps the context, and then this is one clone less.
-        let cx = if begun.start.is_some() { begun.cx.clone() } else { std::mem::take(&mut begun.cx) };
+        let recorder = ctx.recorder();
+        let begun = if recorder.off { Begun::default() } else { recorder.begin::<A, M>(&mut self.origin) };
+        // Without a span there is nothing to end, and the handler gets the only copy.
+        let cx = if begun.start.is_some() { begun.cx.clone() } else { std::mem::take(&mut self.origin.cx) };
         let _cx = cx.attach();
         let _hop = begun.hop.enter();
         match catch_unwind(AssertUnwindSafe(|| <A as Handler<M>>::handle(actor, message, ctx))) {
-            Ok(result) => respond::<A, M>(result, ctx, reply, begun, fate),
+            Ok(result) => respond::<A, M>(result, ctx, reply, begun, self.origin.fate()),
             Err(panic) => {
                 let text = panic_text(&*panic);
                 record_panic(&Context::current(), &text);
                 ctx.recorder().finish(&begun, Outcome::Panic);
-                if let Some(fate) = fate {
+                if let Some(fate) = self.origin.fate() {
                     fate.set(Outcome::Panic);
                 }
                 ctx.crash(text);
@@ -110,7 +110,7 @@ where
 /// Why a message must not be handled, if so.
 fn refused<T>(origin: &Origin, reply: Option<&OneshotSender<T>>) -> Option<Outcome> {
     let reply = reply?;
-    if origin.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+    if origin.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
         Some(Outcome::Expired)
     } else {
         reply.is_closed().then_some(Outcome::Abandoned)
@@ -123,7 +123,7 @@ fn respond<A, M>(
     ctx: &mut A::Context,
     reply: Option<OneshotSender<M::Result>>,
     mut begun: Begun,
-    fate: Option<Arc<Fate>>,
+    fate: Option<&Arc<Fate>>,
 ) where
     A: Actor + Handler<M>,
     A::Context: Host,
@@ -138,7 +138,7 @@ fn respond<A, M>(
     ctx.recorder().hand_over(&begun);
     let cx = Context::current();
     begun.cx = cx.clone();
-    let answer = Answer::new(Arc::clone(&ctx.recorder().desk), &begun, fate);
+    let answer = Answer::new(Arc::clone(&ctx.recorder().desk), &begun, fate.cloned());
     if kind == TypeId::of::<ResponseFuture<M::Result>>() {
         let mut result = Some(result);
         if let Some(slot) = (&mut result as &mut dyn Any).downcast_mut::<Option<ResponseFuture<M::Result>>>()
@@ -190,21 +190,21 @@ impl<A, M: Message> Drop for Letter<A, M> {
         if self.message.is_none() {
             return;
         }
-        let origin = std::mem::take(&mut self.origin);
+        let origin = &self.origin;
         let actor = short_name::<A>();
         let message = short_name::<M>();
         let span = format!("{actor} {message}");
         if let Some(desk) = Context::map_current(|cx| cx.get::<Grave>().map(|grave| Arc::clone(&grave.0))) {
-            desk.refuse(&origin, &span, message, Outcome::DeadLetter);
+            desk.refuse(origin, &span, message, Outcome::DeadLetter);
             return;
         }
         // The mailbox was closed before this message was in it.
-        if let Some(fate) = &origin.fate {
+        if let Some(fate) = origin.fate() {
             fate.set(Outcome::DeadLetter);
         }
         let telemetry = origin.cx.get::<Telemetry>().cloned();
         if let Some(tracer) = telemetry.as_ref().and_then(Telemetry::tracer).filter(|_| origin.recordable) {
-            let now = std::time::SystemTime::now();
+            let now = Stamp::now();
             let outcome = Outcome::DeadLetter;
             refusal_span(tracer, &origin.cx, &span, &Value::from(actor), message, outcome, now);
         }

@@ -21,6 +21,7 @@ mod pool;
 mod recorder;
 mod restart;
 mod runner;
+mod stamp;
 mod vitals;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt as _;
@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::hop::Hop;
 use super::outcome::Outcome;
+use super::stamp::Stamp;
 use crate::telemetry::Telemetry;
 
 /// How a message came to its actor.
@@ -25,16 +26,23 @@ pub(super) enum Via {
     Later,
 }
 
-/// Where a message comes from: captured when it is sent, read when it is handled.
+/// Where a message comes from: captured when it is sent, read when it is handled. Kept small: a mailbox is full of it.
 #[derive(Default)]
 pub(super) struct Origin {
     pub(super) cx: Context,
     /// When it entered the mailbox; `None` if nobody will look at it, which spares the clock.
-    pub(super) at: Option<SystemTime>,
-    pub(super) hop: Hop,
+    pub(super) at: Option<Stamp>,
+    /// The sender's [`Hop`].
+    pub(super) born: Option<Stamp>,
+    pub(super) depth: u16,
     pub(super) via: Via,
     /// Whether a span below the sender's may be recorded: it is sampled or recording, or there is none.
     pub(super) recordable: bool,
+    pub(super) terms: Option<Box<Terms>>,
+}
+
+/// What only an ask with a deadline has.
+pub(super) struct Terms {
     pub(super) deadline: Option<Instant>,
     pub(super) fate: Option<Arc<Fate>>,
 }
@@ -42,40 +50,51 @@ pub(super) struct Origin {
 impl Origin {
     /// The place that this code runs at, and the answer's address if [`ask`](super::ask) left one there.
     pub(super) fn capture(via: Via) -> (Self, Option<Reply>) {
-        let mut hop = Hop::current();
+        let Hop { depth, born } = Hop::current();
         Context::map_current(|cx| {
-            let (reply, fate, deadline) = match cx.get::<Call>() {
-                Some(call) => (call.reply.lock().take(), call.fate.clone(), call.deadline),
-                None => (None, None, None),
-            };
-            let via = if reply.is_some() { Via::Ask } else { via };
-            let fate = if reply.is_some() { fate } else { None };
-
             let span = cx.span();
             let parent = span.span_context();
             let recordable = !parent.is_valid() || parent.is_sampled() || span.is_recording();
-            let at = match via {
-                Via::Ask | Via::Tell => {
-                    let watched = match cx.get::<Telemetry>() {
-                        Some(telemetry) => {
-                            telemetry.meter().is_some() || (recordable && telemetry.tracer().is_some())
-                        }
-                        None => recordable && parent.is_valid(),
-                    };
-                    watched.then(SystemTime::now)
+            let watched = match cx.get::<Telemetry>() {
+                Some(telemetry) => {
+                    telemetry.meter().is_some() || (recordable && telemetry.tracer().is_some())
                 }
-                Via::Notify | Via::Later => None,
+                None => recordable && parent.is_valid(),
             };
-            hop.born = hop.born.or(at);
-
-            // A deadline is for those that somebody waits for; what is only told outlives it.
-            let (cx, deadline) = match (via, deadline) {
-                (Via::Ask, deadline) => (cx.clone(), deadline),
-                (_, None) => (cx.clone(), None),
-                (_, Some(_)) => (cx.with_value(Call::none()), None),
-            };
-            (Self { cx, at, hop, via, recordable, deadline, fate }, reply)
+            let queued = matches!(via, Via::Ask | Via::Tell);
+            let at = (watched && queued).then(Stamp::now);
+            let mut origin =
+                Self { cx: cx.clone(), at, born: born.or(at), depth, via, recordable, terms: None };
+            let reply = cx.get::<Call>().and_then(|call| origin.heed(call));
+            (origin, reply)
         })
+    }
+
+    fn heed(&mut self, call: &Call) -> Option<Reply> {
+        let reply = call.reply.lock().take();
+        if reply.is_some() {
+            self.via = Via::Ask;
+        }
+        if self.via == Via::Ask {
+            let fate = if reply.is_some() { call.fate.clone() } else { None };
+            self.terms = Some(Box::new(Terms { deadline: call.deadline, fate }));
+        } else if call.deadline.is_some() {
+            // A deadline is for those that somebody waits for; what is only told outlives it.
+            self.cx = self.cx.with_value(Call::none());
+        }
+        reply
+    }
+
+    pub(super) fn hop(&self) -> Hop {
+        Hop { depth: self.depth, born: self.born }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.terms.as_ref()?.deadline
+    }
+
+    pub(super) fn fate(&self) -> Option<&Arc<Fate>> {
+        self.terms.as_ref()?.fate.as_ref()
     }
 }
 

@@ -1,7 +1,6 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use opentelemetry::trace::{Link, Span as _, SpanBuilder, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue};
@@ -13,6 +12,7 @@ use super::hop::Hop;
 use super::label::{Label, Labels};
 use super::origin::{Origin, Via};
 use super::outcome::Outcome;
+use super::stamp::Stamp;
 use crate::telemetry::Telemetry;
 
 /// The part of an actor's telemetry that only its own thread touches.
@@ -21,18 +21,23 @@ pub(super) struct Recorder {
     pub(super) labels: Labels,
     dequeued: Line,
     /// The end of the last message, which is the start of the next if nothing ran in between.
-    clock: Option<SystemTime>,
+    clock: Option<Stamp>,
     busy_with: &'static str,
+    /// Neither traces nor measures: nothing but the count of handled messages is kept.
+    pub(super) off: bool,
+    /// Handled messages that are not in the vitals yet: a plain addition here, one atomic for many there.
+    handled: u64,
 }
 
 /// A message whose handler runs.
+#[derive(Default)]
 pub(super) struct Begun {
-    /// What the handler runs in: the sender's context with the handler's span.
+    /// The sender's context with the handler's span, if the handler is timed.
     pub(super) cx: Context,
     pub(super) hop: Hop,
     pub(super) message: &'static str,
     /// Set if the handler is timed.
-    pub(super) start: Option<SystemTime>,
+    pub(super) start: Option<Stamp>,
 }
 
 impl Recorder {
@@ -46,12 +51,24 @@ impl Recorder {
     }
 
     fn in_line(desk: Arc<Desk>, dequeued: Line) -> Self {
-        Self { desk, labels: Labels::default(), dequeued, clock: None, busy_with: "" }
+        let off = desk.tracer.is_none() && desk.histograms.is_none();
+        Self { desk, labels: Labels::default(), dequeued, clock: None, busy_with: "", off, handled: 0 }
     }
 
     /// Something other than a message has run or may have: the remembered time is no longer now.
     pub(super) fn forget_time(&mut self) {
         self.clock = None;
+    }
+
+    /// Makes the count of handled messages public.
+    pub(super) fn publish(&mut self) {
+        if self.handled > 0 {
+            self.desk.vitals.add(Outcome::Handled, std::mem::take(&mut self.handled));
+        }
+    }
+
+    pub(super) fn count_handled(&mut self) {
+        self.handled += 1;
     }
 
     /// The mailbox is empty.
@@ -67,11 +84,7 @@ impl Recorder {
     /// Opens the telemetry of a message whose turn has come.
     pub(super) fn begin<A: 'static, M: 'static>(&mut self, origin: &mut Origin) -> Begun {
         let desk = &*self.desk;
-        if desk.tracer.is_none() && desk.histograms.is_none() {
-            let cx = std::mem::take(&mut origin.cx);
-            return Begun { cx, hop: origin.hop, message: "", start: None };
-        }
-        let now = self.clock.take().unwrap_or_else(SystemTime::now);
+        let now = self.clock.take().unwrap_or_else(Stamp::now);
         let queued = matches!(origin.via, Via::Ask | Via::Tell);
         let depth = match &mut self.dequeued {
             _ if !queued => None,
@@ -82,17 +95,17 @@ impl Recorder {
         let spent = match origin.via {
             Via::Ask => false,
             Via::Later => true,
-            Via::Tell | Via::Notify => desk.causality.is_spent(origin.hop, Some(now)),
+            Via::Tell | Via::Notify => desk.causality.is_spent(origin.hop(), now),
         };
         let hop = match origin.via {
             _ if spent => Hop { depth: 0, born: Some(now) },
-            Via::Ask => Hop { depth: origin.hop.depth, born: origin.hop.born.or(Some(now)) },
-            _ => Hop { depth: origin.hop.depth.saturating_add(1), born: origin.hop.born.or(Some(now)) },
+            Via::Ask => Hop { depth: origin.depth, born: origin.born.or(Some(now)) },
+            _ => Hop { depth: origin.depth.saturating_add(1), born: origin.born.or(Some(now)) },
         };
         let tracer = desk.tracer.as_ref().filter(|_| origin.recordable || spent);
         if tracer.is_none() && desk.histograms.is_none() {
-            let cx = adopt(desk, std::mem::take(&mut origin.cx));
-            return Begun { cx, hop, message: "", start: None };
+            origin.cx = adopt(desk, std::mem::take(&mut origin.cx));
+            return Begun { hop, ..Begun::default() };
         }
 
         let label = self.labels.of::<A, M>();
@@ -101,7 +114,7 @@ impl Recorder {
             desk.vitals.set_depth(depth);
         }
         if let Some(at) = origin.at {
-            desk.record_wait(now.duration_since(at).unwrap_or_default());
+            desk.record_wait(now.since(at));
         }
         // The name is behind a lock; it seldom changes, and the time beside it is not.
         desk.vitals.busy(message, now, &mut self.busy_with);
@@ -115,10 +128,13 @@ impl Recorder {
 
     /// Closes the telemetry of a handler that has answered, or never will.
     pub(super) fn finish(&mut self, begun: &Begun, outcome: Outcome) {
-        self.desk.vitals.count(outcome);
+        match outcome {
+            Outcome::Handled => self.count_handled(),
+            _ => self.desk.vitals.count(outcome),
+        }
         if let Some(start) = begun.start {
-            let end = SystemTime::now();
-            self.desk.record_work(begun.message, end.duration_since(start).unwrap_or_default());
+            let end = Stamp::now();
+            self.desk.record_work(begun.message, end.since(start));
             self.desk.vitals.free();
             close(&begun.cx, outcome, end);
             self.clock = Some(end);
@@ -134,10 +150,10 @@ impl Recorder {
 }
 
 /// Ends the span of `cx`.
-pub(super) fn close(cx: &Context, outcome: Outcome, end: SystemTime) {
+pub(super) fn close(cx: &Context, outcome: Outcome, end: Stamp) {
     let span = cx.span();
     span.set_attribute(KeyValue::new(OUTCOME, outcome.as_str()));
-    span.end_with_timestamp(end);
+    span.end_with_timestamp(end.time());
 }
 
 /// The sender's context with this actor's telemetry in it, so that everything below records to the same service.
@@ -154,7 +170,7 @@ fn open(
     label: &Label,
     origin: &Origin,
     depth: Option<u64>,
-    now: SystemTime,
+    now: Stamp,
     spent: bool,
 ) -> Context {
     let attributes = || {
@@ -167,8 +183,11 @@ fn open(
         }
         attributes
     };
-    let mut builder =
-        SpanBuilder { name: Cow::Owned(label.span.clone()), start_time: Some(now), ..SpanBuilder::default() };
+    let mut builder = SpanBuilder {
+        name: Cow::Owned(label.span.clone()),
+        start_time: Some(now.time()),
+        ..SpanBuilder::default()
+    };
     let sender = origin.cx.span().span_context().clone();
     let certain = sender.is_sampled() && !spent;
     if certain {
@@ -199,7 +218,7 @@ fn open(
 /// depth that a message found is the number of earlier messages that were taken after it came in. Each time is
 /// pushed once and popped once.
 #[derive(Default)]
-pub(super) struct Dequeued(VecDeque<SystemTime>);
+pub(super) struct Dequeued(VecDeque<Stamp>);
 
 enum Line {
     Own(Dequeued),
@@ -210,7 +229,7 @@ impl Dequeued {
     /// Unmeasured messages pop nothing, so what is remembered needs a bound.
     const MOST: usize = 1 << 16;
 
-    fn depth_at(&mut self, enqueued: Option<SystemTime>, now: SystemTime) -> Option<u64> {
+    fn depth_at(&mut self, enqueued: Option<Stamp>, now: Stamp) -> Option<u64> {
         let depth = enqueued.map(|enqueued| {
             while self.0.front().is_some_and(|taken| *taken <= enqueued) {
                 self.0.pop_front();
@@ -225,18 +244,22 @@ impl Dequeued {
     }
 }
 
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.publish();
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
     fn the_depth_is_the_number_of_messages_that_were_still_ahead() {
-        let at = |millis| SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+        let at = Stamp::from_nanos;
         let mut dequeued = Dequeued::default();
-        // In at 0, 1, 2 and 12; out at 10, 11, 13 and 14.
-        let depths: Vec<_> = [(0, 10), (1, 11), (2, 13), (12, 14)]
+        // In at 1, 2, 3 and 12; out at 10, 11, 13 and 14.
+        let depths: Vec<_> = [(1, 10), (2, 11), (3, 13), (12, 14)]
             .map(|(enqueued, taken)| dequeued.depth_at(Some(at(enqueued)), at(taken)))
             .into_iter()
             .flatten()
@@ -249,7 +272,7 @@ mod tests {
     fn messages_without_a_time_do_not_grow_the_memory_without_bound() {
         let mut dequeued = Dequeued::default();
         for _ in 0..Dequeued::MOST + 10 {
-            assert_eq!(dequeued.depth_at(None, SystemTime::UNIX_EPOCH), None);
+            assert_eq!(dequeued.depth_at(None, Stamp::from_nanos(1)), None);
         }
         assert_eq!(dequeued.0.len(), Dequeued::MOST);
     }

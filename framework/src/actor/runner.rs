@@ -161,6 +161,7 @@ impl<A: Actor<Context = Context<A>>> Future for Runner<A> {
         }
         if let Some(actor) = &mut this.actor {
             let ctx = actor.ctx();
+            ctx.recorder().publish();
             let empty = this.pause.is_none() && ctx.has_emptied_mailbox();
             if empty {
                 ctx.recorder().idle();

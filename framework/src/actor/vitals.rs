@@ -1,12 +1,13 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::task::Waker;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::outcome::Outcome;
+use super::stamp::Stamp;
 
 /// The state of an actor in an [`ActorSnapshot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -142,7 +143,11 @@ impl Vitals {
     }
 
     pub(super) fn count(&self, outcome: Outcome) {
-        self.outcomes[outcome as usize].fetch_add(1, Relaxed);
+        self.add(outcome, 1);
+    }
+
+    pub(super) fn add(&self, outcome: Outcome, messages: u64) {
+        self.outcomes[outcome as usize].fetch_add(messages, Relaxed);
     }
 
     pub(super) fn outcome(&self, outcome: Outcome) -> u64 {
@@ -171,12 +176,12 @@ impl Vitals {
     }
 
     /// A handler begins; `known` is what the caller wrote here last, so that the lock is taken only for a change.
-    pub(super) fn busy(&self, message: &'static str, since: SystemTime, known: &mut &'static str) {
+    pub(super) fn busy(&self, message: &'static str, since: Stamp, known: &mut &'static str) {
         if !std::ptr::eq(*known, message) {
             *self.busy_with.lock() = message;
             *known = message;
         }
-        self.busy_since.store(since.duration_since(SystemTime::UNIX_EPOCH).map_or(0, nanos), Relaxed);
+        self.busy_since.store(since.nanos(), Relaxed);
     }
 
     pub(super) fn free(&self) {
@@ -282,7 +287,7 @@ impl Vitals {
             (handled - before) as f64 / since.elapsed().as_secs_f64().max(1e-9)
         };
         let since = self.busy_since.load(Relaxed);
-        let busy = (since > 0).then(|| SystemTime::UNIX_EPOCH + Duration::from_nanos(since));
+        let busy = (since > 0).then(|| Stamp::now().since(Stamp::from_nanos(since)));
         ActorSnapshot {
             name: self.name.clone().into_owned(),
             kind: self.kind,
@@ -304,7 +309,7 @@ impl Vitals {
             restarts: self.restarts(),
             last_panic: self.last_panic.lock().clone(),
             handling: busy.map(|_| *self.busy_with.lock()),
-            handling_for: busy.map(|at| at.elapsed().unwrap_or_default().as_secs_f64()),
+            handling_for: busy.map(|length| length.as_secs_f64()),
         }
     }
 }
