@@ -55,6 +55,7 @@ where
     A: Actor + Handler<M>,
     M: Message + 'static,
 {
+    #[inline]
     pub(super) fn new(message: M, reply: Option<OneshotSender<M::Result>>, via: Via) -> Self {
         let via = if reply.is_some() { Via::Ask } else { via };
         let (origin, slot) = Origin::capture(via);

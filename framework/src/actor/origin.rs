@@ -49,6 +49,7 @@ pub(super) struct Terms {
 
 impl Origin {
     /// The place that this code runs at, and the answer's address if [`ask`](super::ask) left one there.
+    #[inline]
     pub(super) fn capture(via: Via) -> (Self, Option<Reply>) {
         let Hop { depth, born } = Hop::current();
         Context::map_current(|cx| {
