@@ -186,8 +186,8 @@ fn telemetry(processor: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuil
     Telemetry::from_providers(Providers { traces: Some(traces), ..Providers::default() })
 }
 
-/// All cases in turns: the median, what each adds to the plain actor of the same turn (median), and in brackets the
-/// tenth percentile of that, which a busy machine disturbs less.
+/// All cases in turns: the median time, the median of what it adds to the plain actor of the same turn, and in
+/// brackets the difference of their tenth percentiles: what is added when nothing else disturbs either of them.
 fn in_turns(system: &SystemRunner, cases: &[Case]) {
     let mut times = vec![[Vec::new(), Vec::new()]; cases.len()];
     for _ in 0..ROUNDS {
@@ -196,12 +196,13 @@ fn in_turns(system: &SystemRunner, cases: &[Case]) {
             asks.push(per_message(system.block_on(case.ask(BATCH))));
         }
     }
-    println!("{:<28} {:>24} {:>24}", "ns per message:", "tell, added (least)", "ask, added (least)");
+    println!("{:<28} {:>24} {:>24}", "ns per message:", "tell, added (quiet)", "ask, added (quiet)");
     for (case, [tells, asks]) in cases.iter().zip(&times) {
         let cell = |mine: &[f64], plain: &[f64]| {
-            let added = || mine.iter().zip(plain).map(|(mine, plain)| mine - plain);
-            let whole = quantile(mine.iter().copied(), 0.5);
-            format!("{whole:.0} {:+.0} ({:+.0})", quantile(added(), 0.5), quantile(added(), 0.1))
+            let time = quantile(mine.iter().copied(), 0.5);
+            let added = quantile(mine.iter().zip(plain).map(|(mine, plain)| mine - plain), 0.5);
+            let quiet = quantile(mine.iter().copied(), 0.1) - quantile(plain.iter().copied(), 0.1);
+            format!("{time:.0} {added:+.0} ({quiet:+.0})")
         };
         println!("{:<28} {:>24} {:>24}", case.name, cell(tells, &times[0][0]), cell(asks, &times[0][1]));
     }
