@@ -90,6 +90,12 @@ pub enum BootError {
         /// What the hook said.
         source: BoxError,
     },
+    /// Two modules provided a value of the same type.
+    #[error("provided twice: {}; give one of the two a type of its own", .types.join(", "))]
+    ProvidedTwice {
+        /// The types.
+        types: Vec<&'static str>,
+    },
     /// The address could not be listened on.
     #[error("can not listen on {address}: {source}{}", hint(.source, .address))]
     Listen {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use actix_web::dev::ServerHandle;
 use actix_web::http::KeepAlive;
 use actix_web::{App, HttpServer, web};
-use tokio::task::JoinHandle;
 
 use super::BootError;
+use super::running::requests_share;
 use crate::actor::Actors;
 use crate::config::{Config, ServerSettings};
 use crate::context;
@@ -31,7 +31,6 @@ pub(super) struct Listener {
 /// A server that takes requests.
 pub(super) struct Listening {
     pub(super) handle: ServerHandle,
-    pub(super) task: JoinHandle<std::io::Result<()>>,
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) secure: bool,
 }
@@ -66,7 +65,7 @@ impl Listener {
         .client_request_timeout(settings.head_timeout)
         // A client that closes has gone: its handler is dropped, as with hyper, and its span and gauges end.
         .h1_allow_half_closed(false)
-        .shutdown_timeout(settings.shutdown_grace.as_secs().max(1))
+        .shutdown_timeout(requests_share(settings.shutdown_grace).as_secs().max(1))
         .disable_signals();
         let secure = certificate.is_some();
         let bound = match certificate {
@@ -77,7 +76,12 @@ impl Listener {
         let addresses = server.addrs();
         let server = server.run();
         let handle = server.handle();
-        Ok(Listening { handle, task: context::spawn(server), addresses, secure })
+        context::spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the listener ended with an error");
+            }
+        });
+        Ok(Listening { handle, addresses, secure })
     }
 
     fn configure(&self, config: &mut web::ServiceConfig) {

@@ -30,9 +30,11 @@ mod plan;
 mod ready;
 mod running;
 mod service;
+mod signals;
 mod tls;
 
 pub use error::{BootError, BootErrors, TlsError};
 pub use ready::Ready;
 pub use running::{Running, StopReport};
 pub use service::Service;
+pub use signals::Signals;

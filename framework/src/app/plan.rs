@@ -92,7 +92,7 @@ impl Plan {
             config: self.config.clone(),
             db: db.clone(),
             actors: actors.clone(),
-            provided: boot.take_provided(),
+            provided: boot.take_provided().map_err(|types| BootError::ProvidedTwice { types })?,
         };
         Ok(Running {
             name: self.name,

@@ -3,14 +3,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use super::Signals;
 use super::error::describe;
 use super::listener::Listening;
 use crate::actor::Actors;
 use crate::data::Db;
 use crate::telemetry::{Telemetry, ThreadGuard};
 use crate::web::{Health, WebSignals};
+
+/// How late the server may notice that its last worker has ended.
+const SERVER_STEP: Duration = Duration::from_millis(1500);
+
+/// How long without a request is long enough.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// What the database gets for the units that are running when there is no grace left.
+const LAST_UNITS: Duration = Duration::from_secs(1);
 
 /// A service that takes requests.
 #[must_use = "a service that is dropped is not drained: call stop"]
@@ -33,12 +43,14 @@ pub struct Running {
 pub struct StopReport {
     /// Requests that were answered after the stop began.
     pub requests_finished: usize,
-    /// Requests that were cut off at the end of the grace.
+    /// Requests that had no answer at the end of the grace, or whose client went away meanwhile.
     pub requests_abandoned: usize,
     /// Messages that were handled after the last request.
     pub messages_handled: u64,
     /// Messages that were still in a mailbox, or half handled, at the end of the grace.
     pub messages_abandoned: u64,
+    /// Actors that did not let go of their thread until the end of the grace; what they held is not counted.
+    pub actors_unresponsive: usize,
     /// Units of work that the database was still busy with.
     pub units_abandoned: usize,
     /// Whether everything recorded was handed to the exporters in time.
@@ -82,51 +94,57 @@ impl Running {
         self.db.as_ref().map_or("none", |db| db.backend().name())
     }
 
-    /// Waits until the process is asked to stop (SIGTERM or Ctrl-C), then stops. A second request ends the process
-    /// at once.
-    ///
-    /// # Errors
-    ///
-    /// When the signals can not be listened for.
-    pub async fn run_until_signal(self) -> std::io::Result<StopReport> {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+    /// Serves until the process is asked to stop (SIGTERM or Ctrl-C), then stops. A second request ends the process
+    /// at once, with the exit code 130.
+    pub async fn run_until(self, signals: &mut Signals) -> StopReport {
+        let signal = signals.next().await;
+        tracing::info!(signal, "stopping");
         tokio::select! {
-            _ = terminate.recv() => tracing::info!(signal = "SIGTERM", "stopping"),
-            _ = interrupt.recv() => tracing::info!(signal = "SIGINT", "stopping"),
-        }
-        tokio::select! {
-            report = self.stop() => Ok(report),
-            _ = terminate.recv() => impatient(),
-            _ = interrupt.recv() => impatient(),
+            report = self.stop() => report,
+            _ = signals.next() => {
+                tracing::warn!("asked to stop a second time: leaving at once");
+                std::process::exit(130)
+            }
         }
     }
 
-    /// Stops in order: readiness, requests, mailboxes, database, telemetry. Takes `server.shutdown_grace` at most,
-    /// and `telemetry.flush_timeout` after it.
+    /// Stops in order: readiness, requests, mailboxes, database, telemetry. Each phase has a share of
+    /// `server.shutdown_grace`; the telemetry has `telemetry.flush_timeout` after it.
     pub async fn stop(self) -> StopReport {
-        let deadline = Instant::now() + self.grace;
+        let deadline = Instant::now().checked_add(self.grace).unwrap_or_else(far);
         let mut report = StopReport::default();
         self.health.drain();
 
-        let finished = self.signals.finished();
-        // The server counts its own grace, in whole seconds; this one is exact.
-        if timeout(self.grace, self.listening.handle.stop(true)).await.is_err() {
-            self.listening.handle.stop(false).await;
+        let (finished, cut_off) = (self.signals.finished(), self.signals.cut_off());
+        // The server counts in whole seconds and looks once a second, so it may take a little more than its share;
+        // its workers end by themselves.
+        let share = requests_share(self.grace).max(Duration::from_secs(1)) + SERVER_STEP;
+        let stopped = async {
+            tokio::select! {
+                () = self.listening.handle.stop(true) => {}
+                () = quiet(&self.signals) => {}
+            }
+        };
+        if timeout(share, stopped).await.is_err() {
+            tracing::warn!("the listener did not end within its share of the grace");
         }
-        report.requests_abandoned = self.signals.in_flight();
         report.requests_finished = self.signals.finished() - finished;
-        if let Ok(Err(error)) = self.listening.task.await {
-            tracing::error!(%error, "the listener ended with an error");
-        }
+        report.requests_abandoned = self.signals.in_flight() + self.signals.cut_off() - cut_off;
 
         let drained = self.actors.drain(deadline).await;
         report.messages_handled = drained.handled;
         report.messages_abandoned = drained.abandoned;
+        report.actors_unresponsive = drained.unresponsive.len();
+        if !drained.unresponsive.is_empty() {
+            tracing::warn!(
+                actors = drained.unresponsive.join(", "),
+                "these actors did not let go of their thread"
+            );
+        }
 
         if let Some(db) = &self.db {
-            report.units_abandoned =
-                db.close(deadline.saturating_duration_since(Instant::now())).await.abandoned;
+            let left = deadline.saturating_duration_since(Instant::now()).max(LAST_UNITS);
+            report.units_abandoned = db.close(left).await.abandoned;
         }
         tracing::info!(
             service = self.name,
@@ -134,15 +152,38 @@ impl Running {
             requests_abandoned = report.requests_abandoned,
             messages_handled = report.messages_handled,
             messages_abandoned = report.messages_abandoned,
+            actors_unresponsive = report.actors_unresponsive,
             units_abandoned = report.units_abandoned,
             "stopped"
         );
-        report.telemetry_flushed = self.telemetry.shutdown(self.flush_timeout).is_complete();
+        // Whatever is logged from here on reaches stderr alone.
+        let flushed = self.telemetry.shutdown(self.flush_timeout);
+        report.telemetry_flushed = flushed.is_complete();
+        if !report.telemetry_flushed {
+            tracing::warn!(%flushed, "not everything that was recorded could be sent");
+        }
         report
     }
 }
 
-fn impatient() -> ! {
-    tracing::warn!("asked to stop a second time: leaving at once");
-    std::process::exit(130)
+/// Waits until there has been no request for a while: an idle HTTP/2 connection, which the server would wait for,
+/// does not hold up the stop.
+async fn quiet(signals: &WebSignals) {
+    let mut since = Instant::now();
+    while since.elapsed() < QUIET {
+        sleep(QUIET / 20).await;
+        if signals.in_flight() > 0 {
+            since = Instant::now();
+        }
+    }
+}
+
+/// What the requests get of the grace, so that one that hangs does not take the time of the mailboxes.
+pub(super) fn requests_share(grace: Duration) -> Duration {
+    grace.mul_f64(0.8)
+}
+
+/// A deadline that is none.
+fn far() -> Instant {
+    Instant::now() + Duration::from_secs(365 * 24 * 3600)
 }

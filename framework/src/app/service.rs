@@ -47,7 +47,7 @@ impl Service {
                 .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
             defaults: Vec::new(),
-            root: Module::new("service").module(health_module()),
+            root: Module::new("service"),
             migrations: None,
             instrument: Vec::new(),
         }
@@ -170,7 +170,8 @@ impl Service {
     /// each missing secret, each clash of names and routes.
     pub fn prepare(self) -> Result<Ready, BootErrors> {
         let config = self.load();
-        let table = RouteTable::collect(std::slice::from_ref(&self.root));
+        // Outside of the service's hooks: who asks for the health brings no credentials.
+        let table = RouteTable::collect([&self.root, &health_module()], &self.root);
         let telemetry = config.as_ref().map(|config| self.setup(config).check()).unwrap_or_default();
         let certificate = config.as_ref().map_or(Ok(None), certificate);
         match (config, certificate, table) {

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::app::{BootError, BootErrors, Ready, Service};
+use crate::app::{BootError, BootErrors, Ready, Service, Signals};
 use crate::data::DbError;
 
 #[derive(Parser)]
@@ -110,8 +110,15 @@ where
 
 fn serve(ready: Ready) -> Result<(), CliError> {
     actix_rt::System::new().block_on(async {
-        let running = ready.start_outermost().await?;
-        running.run_until_signal().await?;
+        let mut signals = Signals::listen()?;
+        let running = tokio::select! {
+            running = ready.start_outermost() => running?,
+            signal = signals.next() => {
+                tracing::info!(signal, "asked to stop before it served");
+                return Ok(());
+            }
+        };
+        running.run_until(&mut signals).await;
         Ok(())
     })
 }

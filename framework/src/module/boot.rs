@@ -1,3 +1,4 @@
+use std::any::{TypeId, type_name};
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -26,7 +27,14 @@ pub struct Boot {
     telemetry: Telemetry,
     db: Option<Db>,
     actors: Actors,
-    provided: Arc<Mutex<Vec<Provided>>>,
+    provided: Arc<Mutex<ProvidedValues>>,
+}
+
+#[derive(Default)]
+struct ProvidedValues {
+    values: Vec<Provided>,
+    types: Vec<TypeId>,
+    twice: Vec<&'static str>,
 }
 
 impl Boot {
@@ -72,16 +80,25 @@ impl Boot {
         &self.actors
     }
 
-    /// Hands a value to the handlers, which ask for it as `actix_web::web::Data<T>`.
+    /// Hands a value to the handlers of all modules, which ask for it as `actix_web::web::Data<T>`. There is one of
+    /// each type: a second one stops the start. Give a value that others might provide too a type of its own.
     pub fn provide<T: Send + Sync + 'static>(&self, value: T) {
+        let mut provided = self.provided.lock();
+        if provided.types.contains(&TypeId::of::<T>()) {
+            provided.twice.push(type_name::<T>());
+            return;
+        }
+        provided.types.push(TypeId::of::<T>());
         let data = web::Data::new(value);
-        self.provided.lock().push(Arc::new(move |config| {
+        provided.values.push(Arc::new(move |config| {
             config.app_data(data.clone());
         }));
     }
 
-    pub(crate) fn take_provided(&self) -> Vec<Provided> {
-        std::mem::take(&mut self.provided.lock())
+    /// What was provided, or the types of which there were two.
+    pub(crate) fn take_provided(&self) -> Result<Vec<Provided>, Vec<&'static str>> {
+        let provided = std::mem::take(&mut *self.provided.lock());
+        if provided.twice.is_empty() { Ok(provided.values) } else { Err(provided.twice) }
     }
 }
 

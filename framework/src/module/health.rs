@@ -5,7 +5,7 @@ use actix_web::web::Data;
 use serde_json::json;
 
 use super::Module;
-use crate::web::Health;
+use crate::web::{Health, ReadyStatus};
 
 /// `GET /health/`: the process answers. `GET /health/ready`: it takes requests and everything it needs is there,
 /// else 503 with the check that failed.
@@ -20,8 +20,8 @@ async fn alive() -> HttpResponse {
 async fn ready(health: Data<Health>) -> HttpResponse {
     let readiness = health.readiness().await;
     let mut response = match readiness.status {
-        "ready" => HttpResponse::Ok(),
-        _ => HttpResponse::ServiceUnavailable(),
+        ReadyStatus::Ready => HttpResponse::Ok(),
+        ReadyStatus::NotReady | ReadyStatus::Draining => HttpResponse::ServiceUnavailable(),
     };
     response.json(readiness)
 }

@@ -30,7 +30,9 @@
 //! ```
 
 mod boot;
+mod collect;
 mod health;
+mod pattern;
 mod route;
 mod table;
 
@@ -163,7 +165,9 @@ impl Module {
 
     /// Mounts services of actix itself below a path, in a scope of their own: for `wrap` with a middleware of
     /// another crate, or for a crate that brings a `ServiceConfig` function. Their requests have this module's span
-    /// and hooks; everything below the path is theirs, also what they do not answer.
+    /// and hooks; everything below the path is theirs, also what they do not answer. The hooks that look at answers
+    /// do not see one that stands in for a panic or a timeout of such a service, and a hook that looks before must
+    /// not keep the request.
     pub fn configure<F>(mut self, path: &str, configure: F) -> Self
     where
         F: Fn(&mut web::ServiceConfig) + Send + Sync + 'static,

@@ -51,6 +51,7 @@ impl Route {
 
 /// A route as a person sees it.
 #[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RouteInfo {
     /// `GET`, `POST`, …
     pub method: String,

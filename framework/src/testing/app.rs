@@ -185,6 +185,15 @@ impl TestApp {
         }
     }
 
+    /// Stops the service without looking at what it leaves behind, for tests that leave something on purpose.
+    ///
+    /// # Panics
+    ///
+    /// Never: it consumes this, so it is the first.
+    pub async fn stop_unchecked(mut self) -> StopReport {
+        self.running.take().expect("stop consumes this, so it is the first").stop().await
+    }
+
     /// Stops the service.
     ///
     /// # Panics

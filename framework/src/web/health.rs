@@ -44,11 +44,12 @@ pub struct Health {
 
 /// What came of one check.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct CheckReport {
     /// Its name, e.g. `database`.
     pub name: &'static str,
-    /// `ok` or `failed`.
-    pub status: &'static str,
+    /// Whether it passed.
+    pub status: CheckStatus,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -56,11 +57,36 @@ pub struct CheckReport {
     pub duration_ms: f64,
 }
 
+/// Whether a check passed.
+#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckStatus {
+    /// What it looks for is there.
+    Ok,
+    /// It is not, or the check took too long.
+    Failed,
+}
+
+/// Whether a service takes requests.
+#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
+pub enum ReadyStatus {
+    /// It does.
+    #[serde(rename = "ready")]
+    Ready,
+    /// A check failed.
+    #[serde(rename = "not ready")]
+    NotReady,
+    /// It is about to stop.
+    #[serde(rename = "draining")]
+    Draining,
+}
+
 /// What came of all of them.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct Readiness {
-    /// `ready`, `not ready` or `draining`.
-    pub status: &'static str,
+    /// What they come to.
+    pub status: ReadyStatus,
     /// Each check, in the order they were registered.
     pub checks: Vec<CheckReport>,
 }
@@ -79,11 +105,11 @@ impl Health {
     /// Runs all checks side by side; one that takes longer than two seconds has failed.
     pub async fn readiness(&self) -> Readiness {
         if self.draining.load(Ordering::Acquire) {
-            return Readiness { status: "draining", checks: Vec::new() };
+            return Readiness { status: ReadyStatus::Draining, checks: Vec::new() };
         }
         let checks = join_all(self.checks.iter().map(run)).await;
         let ready = checks.iter().all(|check| check.error.is_none());
-        Readiness { status: if ready { "ready" } else { "not ready" }, checks }
+        Readiness { status: if ready { ReadyStatus::Ready } else { ReadyStatus::NotReady }, checks }
     }
 }
 
@@ -95,7 +121,7 @@ async fn run(check: &Check) -> CheckReport {
     };
     CheckReport {
         name: check.name,
-        status: if outcome.is_ok() { "ok" } else { "failed" },
+        status: if outcome.is_ok() { CheckStatus::Ok } else { CheckStatus::Failed },
         error: outcome.err(),
         duration_ms: started.elapsed().as_secs_f64() * 1e3,
     }

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::Problem;
 use super::limits::Limits;
+use super::problem::slow_body;
 
 /// A JSON body, in and out.
 ///
@@ -80,10 +81,7 @@ fn unreadable(error: &PayloadError, limits: &Limits) -> Problem {
     match error {
         PayloadError::Overflow => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large")
             .detail(format!("the body is larger than {} bytes", limits.max_body_bytes)),
-        PayloadError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout")
-                .detail(format!("the body did not arrive within {:?}", limits.body_timeout))
-        }
+        PayloadError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => slow_body(),
         error => Problem::bad_request(format!("the body could not be read: {error}")),
     }
 }

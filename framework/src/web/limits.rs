@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::error::PayloadError;
-use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::{HttpMessage as _, HttpRequest};
 use bytes::Bytes;
 use futures_util::Stream;
@@ -39,12 +39,13 @@ impl Limits {
 
     /// Puts the limits on the body of a request that has one, before anyone reads it.
     pub(super) fn apply(&self, request: &mut ServiceRequest) {
-        let headers = request.headers();
-        if !headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(TRANSFER_ENCODING) {
-            return;
-        }
-        let declared =
-            headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        // HTTP/2 announces a body by no header: whether there may be one, only the payload itself says.
+        let inner = match request.take_payload() {
+            Payload::None => return,
+            payload => payload,
+        };
+        let declared = request.headers().get(CONTENT_LENGTH);
+        let declared = declared.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         let body = Limited {
             // A declared length tells before a byte is read.
             left: if declared.is_some_and(|length| length > self.max_body_bytes) {
@@ -52,7 +53,7 @@ impl Limits {
             } else {
                 Some(self.max_body_bytes)
             },
-            inner: request.take_payload(),
+            inner,
             deadline: Box::pin(sleep(self.body_timeout)),
         };
         request.set_payload(Payload::Stream { payload: Box::pin(body) });

@@ -37,7 +37,7 @@ mod route;
 mod signals;
 
 pub use extract::{Query, Settings};
-pub use health::{Check, CheckReport, Health, Readiness};
+pub use health::{Check, CheckReport, CheckStatus, Health, Readiness, ReadyStatus};
 pub use json::Json;
 pub use problem::{FieldError, Problem};
 

@@ -3,6 +3,7 @@ use std::error::Error;
 use std::fmt;
 
 use actix_web::body::BoxBody;
+use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
@@ -42,6 +43,7 @@ pub struct Problem {
 
 /// One input that is wrong: where it stands and what is expected.
 #[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FieldError {
     /// The name of the field, or its path as in `lines[0].quantity`.
     pub field: String,
@@ -101,7 +103,7 @@ impl Problem {
         self
     }
 
-    /// Why, for the trace and the log alone. Default: nothing.
+    /// Why, for the trace alone, and for the log when it is a 5xx. Default: nothing.
     #[must_use]
     pub fn cause(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
@@ -118,6 +120,14 @@ impl Problem {
     #[must_use]
     pub fn kind(&self) -> &str {
         &self.kind
+    }
+
+    pub(super) const fn has_cause(&self) -> bool {
+        self.cause.is_some()
+    }
+
+    pub(super) fn public_detail(&self) -> Option<&str> {
+        self.detail.as_deref()
     }
 
     /// The inputs that are wrong.
@@ -208,17 +218,32 @@ impl From<DbError> for Problem {
     }
 }
 
-/// Turns an error of actix or of another library, which knows nothing of problem documents, into one.
+/// Turns an error of actix or of another library, which knows nothing of problem documents, into one. `None` when
+/// the error came with an answer of its own, which its author meant to be sent.
 ///
 /// A 4xx keeps its text, since it is about the client's own input; anything else says only its status.
-pub(super) fn from_foreign(error: &actix_web::Error) -> Problem {
-    let status = error.as_response_error().status_code();
-    let kind = kind_of(status);
-    if status.is_client_error() {
-        Problem::new(status, kind).detail(error.to_string())
-    } else {
-        Problem::new(status, kind).cause(error.to_string())
+pub(super) fn from_foreign(error: &actix_web::Error, answered: StatusCode) -> Option<Problem> {
+    if let Some(PayloadError::Io(cause)) = error.as_error::<PayloadError>()
+        && cause.kind() == std::io::ErrorKind::TimedOut
+    {
+        return Some(slow_body());
     }
+    let status = error.as_response_error().status_code();
+    // Asked again for its status, an error that was made of an answer knows only 500.
+    if status != answered {
+        return None;
+    }
+    let problem = Problem::new(status, kind_of(status));
+    Some(if status.is_client_error() {
+        problem.detail(error.to_string())
+    } else {
+        problem.cause(error.to_string())
+    })
+}
+
+/// 408: the body did not arrive within `server.body_timeout`.
+pub(super) fn slow_body() -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout").detail("the body did not arrive in time")
 }
 
 /// The slug of a status that has no story of its own.
@@ -270,7 +295,7 @@ mod tests {
     #[actix::test]
     async fn a_foreign_server_error_says_only_its_status() {
         let error = actix_web::error::ErrorInternalServerError("secret detail");
-        let document = body(&from_foreign(&error)).await;
+        let document = body(&from_foreign(&error, StatusCode::INTERNAL_SERVER_ERROR).unwrap()).await;
         assert_eq!(document["status"], 500);
         assert!(!document.to_string().contains("secret"));
     }

@@ -3,7 +3,7 @@
 
 use std::any::Any;
 use std::future::{Ready, ready};
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,6 +39,15 @@ pub(crate) struct Hooks {
     pub(crate) before: Vec<Before>,
     pub(crate) after: Vec<After>,
     pub(crate) on_error: Vec<OnError>,
+}
+
+impl Hooks {
+    /// Puts the hooks of an inner module inside these.
+    pub(crate) fn extend(&mut self, inner: &Self) {
+        self.before.extend(inner.before.iter().cloned());
+        self.after.extend(inner.after.iter().cloned());
+        self.on_error.extend(inner.on_error.iter().cloned());
+    }
 }
 
 /// What a request is for.
@@ -117,40 +126,43 @@ where
     let spare = (!matches!(layer.target, Target::Mount(_))).then(|| request.request().clone());
     let work = async {
         for before in &layer.hooks.before {
-            before(request.request().clone()).await?;
+            if let Err(problem) = before(request.request().clone()).await {
+                return Err((Some(request.into_parts().0), Error::from(problem)));
+            }
         }
-        service.call(request).await
+        service.call(request).await.map_err(|error| (spare.clone(), error))
     };
     let limit = layer.limits.request_timeout;
     let work = AssertUnwindSafe(work).catch_unwind();
     let outcome = if limit.is_zero() { Ok(work.await) } else { timeout(limit, work).await };
 
+    let failed = |http, problem: Problem, error| (http, HttpResponse::from_error(problem), Some(error));
     let (http, response, error) = match outcome {
         Ok(Ok(Ok(response))) => {
             let (http, response) = response.into_parts();
             (Some(http), response, None)
         }
-        Ok(Ok(Err(error))) => (spare, HttpResponse::from_error(error), None),
-        Ok(Err(panic)) => (spare, HttpResponse::from_error(panicked(&exchange.cx, &*panic)), Some("panic")),
-        Err(_elapsed) => (spare, HttpResponse::from_error(timed_out(limit)), Some("timeout")),
+        Ok(Ok(Err((http, error)))) => (http, HttpResponse::from_error(error), None),
+        Ok(Err(panic)) => failed(spare.clone(), panicked(&exchange.cx, &*panic), "panic"),
+        Err(_elapsed) => failed(spare.clone(), timed_out(limit), "timeout"),
     };
-    let response = explain(&exchange.cx, &layer.hooks, http.as_ref(), response, error);
-    let Some(http) = http else {
-        exchange.end(None, response.status(), error);
-        return Err(InternalError::from_response("a mounted service failed", response).into());
+    // The hooks are the module's code as much as the handler is.
+    let finish = AssertUnwindSafe(|| finish(&exchange.cx, &layer.hooks, http.as_ref(), response, error));
+    let (response, error) = match catch_unwind(finish) {
+        Ok(response) => (response, error),
+        Err(panic) => (panicked(&exchange.cx, &*panic).error_response(), Some("panic")),
     };
-    let mut response = response;
-    for after in layer.hooks.after.iter().rev() {
-        after(&http, &mut response);
+    exchange.end(http.as_ref(), response.status(), error);
+    match http {
+        Some(http) => Ok(ServiceResponse::new(http, response)),
+        None => Err(InternalError::from_response("a mounted service failed", response).into()),
     }
-    exchange.end(Some(&http), response.status(), error);
-    Ok(ServiceResponse::new(http, response))
 }
 
 fn panicked(cx: &Context, panic: &(dyn Any + Send)) -> Problem {
     let message = panic_message(panic);
     tracing::error!(panic = message, "a handler panicked");
-    record_cause(cx, "panic".to_owned(), message.to_owned());
+    record_cause(cx, "panic", message, None);
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal")
 }
 
@@ -158,6 +170,24 @@ fn timed_out(limit: Duration) -> Problem {
     tracing::warn!(?limit, "a request was cut off by server.request_timeout");
     Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout")
         .detail(format!("there was no answer within {limit:?}"))
+}
+
+/// Explains an error and lets the module's hooks see the answer. Nobody's hooks see the failure of a mounted
+/// service, whose request is gone.
+fn finish(
+    cx: &Context,
+    hooks: &Hooks,
+    request: Option<&HttpRequest>,
+    response: HttpResponse,
+    recorded: Option<&'static str>,
+) -> HttpResponse {
+    let mut response = explain(cx, hooks, request, response, recorded);
+    if let Some(request) = request {
+        for after in hooks.after.iter().rev() {
+            after(request, &mut response);
+        }
+    }
+    response
 }
 
 /// Makes a problem document of an error that is none yet, records the cause of a failure unless that is done
@@ -173,15 +203,21 @@ fn explain(
     let foreign;
     let problem = match error.as_error::<Problem>() {
         Some(problem) => problem,
-        None => {
-            foreign = from_foreign(error);
-            &foreign
-        }
+        None => match from_foreign(error, response.status()) {
+            Some(problem) => {
+                foreign = problem;
+                &foreign
+            }
+            None => return response,
+        },
     };
-    if problem.status().is_server_error() && recorded.is_none() {
+    let failed = problem.status().is_server_error();
+    if recorded.is_none() && (failed || problem.has_cause()) {
         let cause = cause_chain(problem);
-        tracing::error!(problem = problem.kind(), cause, "a request failed");
-        record_cause(cx, problem.kind().to_owned(), cause);
+        if failed {
+            tracing::error!(problem = problem.kind(), cause, "a request failed");
+        }
+        record_cause(cx, problem.kind(), &cause, problem.public_detail());
     }
     let own = request
         .and_then(|request| hooks.on_error.iter().rev().find_map(|on_error| on_error(request, problem)));

@@ -10,6 +10,8 @@ pub(crate) struct RouteMeta {
     pub(crate) module: &'static str,
     /// The span's name by method, e.g. `GET /api/orders/{id}`.
     names: Vec<(Method, &'static str)>,
+    /// The span's name for any other method, which is the client's to choose.
+    other: &'static str,
     /// The methods it answers, for `Allow`.
     pub(crate) allow: String,
 }
@@ -27,13 +29,13 @@ impl RouteMeta {
             .map(|method| (method.clone(), &*String::leak(format!("{method} {pattern}"))))
             .collect();
         let allow = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
-        Self { pattern, module, names, allow }
+        let other = String::leak(format!("HTTP {pattern}"));
+        Self { pattern, module, names, other, allow }
     }
 
-    /// `{METHOD} {http.route}`, or `HTTP {http.route}` for a method that the route does not answer, since the
-    /// method is the client's to choose.
+    /// `{METHOD} {http.route}`, or `HTTP {http.route}` for a method that the route does not answer.
     pub(crate) fn span_name(&self, method: &Method) -> &'static str {
-        self.names.iter().find(|(known, _)| known == method).map_or("HTTP", |(_, name)| name)
+        self.names.iter().find(|(known, _)| known == method).map_or(self.other, |(_, name)| name)
     }
 }
 

@@ -22,6 +22,9 @@ use crate::telemetry::Telemetry;
 /// The module that a route belongs to, on its spans and metrics.
 pub(crate) const MODULE: &str = "spanbox.module";
 
+/// What the client was told of a failure, on its exception event.
+const PUBLIC_MESSAGE: &str = "spanbox.problem.detail";
+
 /// The web layer's instruments and everything else that does not change from request to request. One a service.
 pub(crate) struct WebSignals {
     telemetry: Telemetry,
@@ -33,6 +36,7 @@ pub(crate) struct WebSignals {
     metrics: Option<WebMetrics>,
     in_flight: AtomicUsize,
     finished: AtomicUsize,
+    cut_off: AtomicUsize,
 }
 
 struct WebMetrics {
@@ -79,12 +83,18 @@ impl WebSignals {
             metrics,
             in_flight: AtomicUsize::new(0),
             finished: AtomicUsize::new(0),
+            cut_off: AtomicUsize::new(0),
         }
     }
 
     /// Requests that are being answered now.
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Requests that ended without an answer since the start: cut off by their client or by a stop.
+    pub(crate) fn cut_off(&self) -> usize {
+        self.cut_off.load(Ordering::Relaxed)
     }
 
     /// Requests that have been answered since the start.
@@ -130,7 +140,8 @@ impl WebSignals {
         error: Option<&'static str>,
     ) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.finished.fetch_add(1, Ordering::Relaxed);
+        let ended = if status.is_some() { &self.finished } else { &self.cut_off };
+        ended.fetch_add(1, Ordering::Relaxed);
         let span = cx.span();
         if span.is_recording() {
             if let Some(status) = status {
@@ -205,13 +216,19 @@ fn error_type(status: Option<StatusCode>, error: Option<&'static str>) -> Option
     }
 }
 
-/// Records on the current span why a request failed: the cause with what it came from, apart from what the client
+/// Records on the request's span why it failed: the cause with what it came from, and apart from it what the client
 /// is told.
-pub(super) fn record_cause(cx: &Context, kind: String, cause: String) {
-    cx.span().add_event(
-        "exception",
-        vec![KeyValue::new(EXCEPTION_TYPE, kind), KeyValue::new(EXCEPTION_MESSAGE, cause)],
-    );
+pub(super) fn record_cause(cx: &Context, kind: &str, cause: &str, public: Option<&str>) {
+    let span = cx.span();
+    if !span.is_recording() {
+        return;
+    }
+    let mut attributes = vec![
+        KeyValue::new(EXCEPTION_TYPE, kind.to_owned()),
+        KeyValue::new(EXCEPTION_MESSAGE, cause.to_owned()),
+    ];
+    attributes.extend(public.map(|public| KeyValue::new(PUBLIC_MESSAGE, public.to_owned())));
+    span.add_event("exception", attributes);
 }
 
 /// The span's name where no route gives one.

@@ -25,8 +25,7 @@ fn wrong_settings_and_clashing_routes_are_told_together() {
         .err()
         .unwrap()
         .to_string();
-    for part in ["PORT", "server.backlog", "two of this name", "GET /x/ is taken already by /x of module `a`"]
-    {
+    for part in ["PORT", "server.backlog", "two of this name", "/x/ is taken already by /x of module `a`"] {
         assert!(errors.contains(part), "{part} is missing in:\n{errors}");
     }
 }
@@ -103,19 +102,55 @@ async fn it_serves_https_with_a_certificate() {
     running.stop().await;
 }
 
+#[actix::test]
+async fn a_body_over_http2_has_the_same_limit() {
+    async fn length(body: actix_web::web::Bytes) -> String {
+        body.len().to_string()
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (directory.path().join("tls.pem"), directory.path().join("tls.key"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let running = service()
+        .environment([
+            ("PORT", "0"),
+            ("LOG_LEVEL", "off"),
+            ("APP_SERVER__MAX_BODY_BYTES", "1000"),
+            ("APP_SERVER__TLS__CERTIFICATE", certificate.to_str().unwrap()),
+            ("APP_SERVER__TLS__PRIVATE_KEY", key.to_str().unwrap()),
+        ])
+        .module(Module::new("a").post("/", length))
+        .prepare()
+        .unwrap()
+        .start()
+        .await
+        .unwrap();
+    let port = running.addresses()[0].port();
+    let mut config = trusting(made.cert.der().clone());
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let client =
+        awc::Client::builder().connector(awc::Connector::new().rustls_0_23(Arc::new(config))).finish();
+    let post = async |size: usize| {
+        // A stream declares no length, and over HTTP/2 no other header tells of a body either.
+        let chunks = futures_util::stream::iter(
+            (0..size / 100).map(|_| Ok::<_, std::io::Error>(vec![b'x'; 100].into())),
+        );
+        let mut answer = client.post(format!("https://localhost:{port}/")).send_stream(chunks).await.unwrap();
+        assert_eq!(answer.version(), actix_web::http::Version::HTTP_2);
+        (answer.status().as_u16(), answer.body().await.unwrap())
+    };
+    assert_eq!(post(1000).await, (200, "1000".into()));
+    assert_eq!(post(1100).await.0, 413);
+    running.stop().await;
+}
+
 /// `GET /` by a client that trusts the one certificate.
 fn https_get(
     address: std::net::SocketAddr,
     certificate: rustls::pki_types::CertificateDer<'static>,
 ) -> String {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(certificate).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config = trusting(certificate);
     let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
     let session = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
     let mut stream = rustls::StreamOwned::new(session, std::net::TcpStream::connect(address).unwrap());
@@ -136,4 +171,28 @@ fn a_certificate_that_can_not_be_read_is_named() {
     ];
     let error = service().environment(environment).prepare().err().unwrap().to_string();
     assert!(error.contains("missing.pem") && error.contains("server.tls"), "{error}");
+}
+
+#[actix::test]
+async fn two_values_of_one_type_are_refused() {
+    let provide = |name| {
+        Module::new(name).on_start(async |boot| {
+            boot.provide(7_u8);
+            Ok(())
+        })
+    };
+    let ready = service().module(provide("a")).module(provide("b")).prepare().unwrap();
+    let error = ready.start().await.err().unwrap().to_string();
+    assert!(error.starts_with("provided twice: u8"), "{error}");
+}
+
+fn trusting(certificate: rustls::pki_types::CertificateDer<'static>) -> rustls::ClientConfig {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
 }

@@ -54,6 +54,11 @@ async fn body(bytes: web::Bytes) -> String {
     bytes.len().to_string()
 }
 
+async fn prepared() -> Result<HttpResponse, actix_web::Error> {
+    let answer = HttpResponse::Conflict().insert_header(("x-own", "1")).body("as its author meant it");
+    Err(actix_web::error::InternalError::from_response("whatever", answer).into())
+}
+
 fn create_app(profile: Option<&str>) -> Service {
     Service::new("requests", "1.0.0").profile(profile).module(
         Module::new("all")
@@ -63,6 +68,7 @@ fn create_app(profile: Option<&str>) -> Service {
             .get("/fails", fails)
             .get("/fails-elsewhere", fails_elsewhere)
             .get("/never", never)
+            .get("/prepared", prepared)
             .get("/spans", spans_of_its_own)
             .post("/body", body),
     )
@@ -231,4 +237,57 @@ async fn with_telemetry_off_nothing_is_recorded_and_the_trace_passes_through() {
     assert_eq!(answer.text(), "0af7651916cd43dd8448eb211c80319c");
     let (_, spans) = app.stop().await;
     assert!(spans.all().is_empty());
+}
+
+#[actix::test]
+async fn an_error_that_brings_its_own_answer_keeps_it() {
+    let app = TestApp::start(create_app).await;
+    let answer = app.get("/prepared").await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-own")), (409, Some("1")));
+    assert_eq!(answer.text(), "as its author meant it");
+    app.stop().await;
+}
+
+#[actix::test]
+async fn a_hook_that_panics_is_a_500_like_a_handler() {
+    let app = TestApp::start(|profile| {
+        let before = Module::new("before").get("/before", fine).before(async |_| panic!("before"));
+        let after = Module::new("after").get("/after", fine).after(|_, _| panic!("after"));
+        let error = Module::new("error").get("/error", fails).on_error(|_, _| panic!("error"));
+        Service::new("hooks", "1").profile(profile).module(before).module(after).module(error)
+    })
+    .await;
+    for path in ["/before", "/after", "/error"] {
+        let answer = app.get(path).await;
+        assert_eq!(answer.status, 500, "{path}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{path}");
+        let span = app.expect_path(&[&format!("GET {path}")]).await;
+        assert_eq!(Spans::attribute(&span, "error.type").unwrap(), "panic", "{path}");
+    }
+    app.stop().await;
+}
+
+#[actix::test]
+async fn the_probes_are_outside_of_the_services_hooks_and_unmatched_paths_inside() {
+    let refuse = async |_| Err(Problem::new(actix_web::http::StatusCode::UNAUTHORIZED, "no-key"));
+    let app =
+        TestApp::start(move |profile| Service::new("closed", "1").profile(profile).before(refuse)).await;
+    assert_eq!(app.get("/health/ready").await.status, 200);
+    assert_eq!(app.get("/nowhere").await.status, 401);
+    app.stop().await;
+}
+
+#[actix::test]
+async fn a_request_that_outlives_the_grace_is_counted_as_abandoned() {
+    let app = TestApp::start_with(create_app, [("APP_SERVER__SHUTDOWN_GRACE", "1s")]).await;
+    let address = app.running().addresses()[0];
+    let client = spanbox::context::spawn(async move {
+        raw(address, b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n", Duration::from_secs(30)).await
+    });
+    app.eventually("the request is under way", async || (!app.capture().open().is_empty()).then_some(()))
+        .await;
+    let report = app.stop_unchecked().await;
+    assert_eq!((report.requests_abandoned, report.requests_finished), (1, 0), "{report:?}");
+    assert!(report.telemetry_flushed);
+    client.await.unwrap();
 }
