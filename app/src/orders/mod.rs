@@ -2,6 +2,7 @@
 
 mod cursor;
 mod error;
+mod intake;
 mod model;
 mod processor;
 mod routes;
@@ -9,8 +10,11 @@ mod settings;
 mod status;
 mod store;
 
+use spanbox::context;
+use spanbox::data::Conn;
 use spanbox::module::{Boot, BoxError, Module};
 
+use intake::Intake;
 use processor::OrderProcessor;
 use settings::OrderSettings;
 
@@ -32,11 +36,12 @@ async fn start(boot: Boot) -> Result<(), BoxError> {
     let settings = boot.settings::<OrderSettings>()?;
     let db = boot.db()?;
     let processor = OrderProcessor::new(db.clone(), &settings);
-    let processors =
+    let pool =
         boot.actors().pool("order-processor", settings.processors, move |_ctx| processor.clone()).start();
-    for id in db.read(async |conn| store::pending(conn).await).await? {
-        processors.do_send(processor::ProcessOrder { id });
-    }
-    boot.provide(processors);
+    let intake = Intake::new(pool, settings.max_backlog);
+    let last = db.read(async |conn: &mut Conn| store::newest(conn).await).await?;
+    // Not awaited: there may be more than the processors take at once, and the service need not wait for them.
+    context::spawn(intake.clone().resume(db, last));
+    boot.provide(intake);
     Ok(())
 }

@@ -1,15 +1,15 @@
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Path};
 use serde::{Deserialize, Serialize};
-use spanbox::actor::Pool;
 use spanbox::data::Db;
 use spanbox::telemetry;
 use spanbox::web::{Json, Problem, Query};
 
 use super::cursor::Cursor;
+use super::intake::Intake;
 use super::model::{Order, OrderDraft};
-use super::processor::{OrderProcessor, ProcessOrder};
 use super::status::Status;
 use super::store::{self, StatusTotal};
 use crate::money::Amount;
@@ -51,7 +51,10 @@ struct StatusRow {
 pub(super) async fn list(db: Db, Query(query): Query<ListQuery>) -> Result<Json<OrderPage>, Problem> {
     let limit = match query.limit.unwrap_or(50) {
         limit @ 1..=MAX_PAGE => i64::from(limit),
-        _ => return Err(Problem::bad_request("").field("limit", format!("must be between 1 and {MAX_PAGE}"))),
+        _ => {
+            let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid");
+            return Err(problem.field("limit", format!("must be between 1 and {MAX_PAGE}")));
+        }
     };
     // One more than asked for tells whether there is another page.
     let mut orders =
@@ -62,14 +65,13 @@ pub(super) async fn list(db: Db, Query(query): Query<ListQuery>) -> Result<Json<
     Ok(Json(OrderPage { orders, next_cursor }))
 }
 
-/// `POST /api/orders/`: stores the order and hands it to a processor once it is committed.
+/// `POST /api/orders/`: stores the order and hands it to a processor with the commit.
 pub(super) async fn create(
     db: Db,
-    processors: Data<Pool<OrderProcessor>>,
+    intake: Data<Intake>,
     Json(draft): Json<OrderDraft>,
 ) -> Result<HttpResponse, Problem> {
-    let order = db.write(async move |conn| store::insert(conn, draft.into()).await).await?;
-    processors.do_send(ProcessOrder { id: order.id });
+    let order = intake.take(&db, draft.into()).await?;
     Ok(HttpResponse::Created().insert_header((LOCATION, format!("/api/orders/{}", order.id))).json(order))
 }
 

@@ -9,6 +9,8 @@ use crate::money::Amount;
 pub(crate) struct OrderSettings {
     /// How many orders are processed at once in this process. Default 4.
     pub(crate) processors: usize,
+    /// How many orders may wait for a processor in this process; more are refused with 503. Default 10,000.
+    pub(crate) max_backlog: usize,
     /// Above this amount an order is validated before it is completed. Default 1000.00.
     pub(crate) high_value_above: String,
     /// An order of high value above this amount fails its validation. Default 1000000.00.
@@ -34,7 +36,12 @@ fn amount(text: &str) -> Amount {
 
 impl Default for OrderSettings {
     fn default() -> Self {
-        Self { processors: 4, high_value_above: "1000.00".to_owned(), refuse_above: "1000000.00".to_owned() }
+        Self {
+            processors: 4,
+            max_backlog: 10_000,
+            high_value_above: "1000.00".to_owned(),
+            refuse_above: "1000000.00".to_owned(),
+        }
     }
 }
 
@@ -43,8 +50,11 @@ impl Section for OrderSettings {
 
     fn check(&self, _production: bool) -> Vec<(&'static str, String)> {
         let mut wrong = Vec::new();
-        if self.processors == 0 {
-            wrong.push(("processors", "must be at least 1: nothing would process the orders".to_owned()));
+        if !(1..=1024).contains(&self.processors) {
+            wrong.push(("processors", format!("must be between 1 and 1024, got {}", self.processors)));
+        }
+        if !(1..=1_000_000).contains(&self.max_backlog) {
+            wrong.push(("max_backlog", format!("must be between 1 and 1000000, got {}", self.max_backlog)));
         }
         for (key, text) in
             [("high_value_above", &self.high_value_above), ("refuse_above", &self.refuse_above)]

@@ -1,6 +1,6 @@
 //! Every statement about orders, for both databases.
 
-use diesel::dsl::{count_star, sql};
+use diesel::dsl::{count_star, max, sql};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use diesel_async::RunQueryDsl;
@@ -69,11 +69,24 @@ pub(super) async fn totals(conn: &mut Conn) -> Result<Vec<StatusTotal>, DbError>
         .await)
 }
 
-/// The orders that nobody has begun to process, oldest first.
-pub(super) async fn pending(conn: &mut Conn) -> Result<Vec<i64>, DbError> {
+/// The highest id so far; 0 without orders.
+pub(super) async fn newest(conn: &mut Conn) -> Result<i64, DbError> {
+    let newest = query!(conn, c => orders::table.select(max(orders::id)).first::<Option<i64>>(c).await)?;
+    Ok(newest.unwrap_or(0))
+}
+
+/// The orders above `after` and up to `last` that are neither completed nor failed, oldest first.
+pub(super) async fn unfinished(
+    conn: &mut Conn,
+    after: i64,
+    last: i64,
+    limit: i64,
+) -> Result<Vec<i64>, DbError> {
     query!(conn, c => orders::table
-        .filter(orders::status.eq(Status::Pending))
+        .filter(orders::status.eq_any([Status::Pending, Status::Processing]))
+        .filter(orders::id.gt(after).and(orders::id.le(last)))
         .order(orders::id)
+        .limit(limit)
         .select(orders::id)
         .load(c)
         .await)

@@ -42,6 +42,7 @@ async fn a_body_that_does_not_fit_names_its_field() {
         (json!({ "product_name": "W", "amount": "1", "status": "completed" }).to_string(), 422, "status"),
         (r#"{"product_name":"W","amount":"1","amount":"2"}"#.to_owned(), 422, "amount"),
         ("[]".to_owned(), 422, "body"),
+        (r#"["W","1"]"#.to_owned(), 422, "body"),
         ("\"order\"".to_owned(), 422, "body"),
         (r#"{"product_name":"W","#.to_owned(), 400, ""),
         ("\u{feff}{}".to_owned(), 400, ""),

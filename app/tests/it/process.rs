@@ -64,7 +64,7 @@ fn migrations_go_up_and_down_and_production_does_not_apply_them_by_itself() {
     status("pending");
     assert!(run(directory.path(), &["migrate", "up"], &production).status.success());
     status("applied");
-    assert!(run(directory.path(), &["migrate", "down"], &production).status.success());
+    assert!(run(directory.path(), &["migrate", "down", "--yes"], &production).status.success());
     status("pending");
 }
 

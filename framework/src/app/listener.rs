@@ -63,8 +63,7 @@ impl Listener {
         .max_connection_rate(settings.max_connection_rate)
         .keep_alive(KeepAlive::from(settings.keep_alive))
         .client_request_timeout(settings.head_timeout)
-        // A client that closes has gone: its handler is dropped, as with hyper, and its span and gauges end.
-        .h1_allow_half_closed(false)
+        .h1_allow_half_closed(settings.allow_half_closed)
         .shutdown_timeout(requests_share(settings.shutdown_grace).as_secs().max(1))
         .disable_signals();
         let secure = certificate.is_some();

@@ -209,7 +209,10 @@ impl Service {
         }
         loader.section::<ServiceSettings>();
         loader.section::<ServerSettings>();
-        loader.section::<DatabaseSettings>();
+        if self.migrations.is_some() {
+            loader = loader.own_in_production("database.url");
+            loader.section::<DatabaseSettings>();
+        }
         loader.section::<RedisSettings>();
         loader.section::<TelemetrySettings>();
         loader.section::<LogSettings>();

@@ -1,11 +1,10 @@
-use super::CliError;
+use super::{CliError, print};
 use crate::app::Ready;
 
 pub(super) fn show(ready: &Ready, json: bool) -> Result<(), CliError> {
     if json {
-        println!("{}", serde_json::to_string_pretty(&ready.config().entries())?);
+        print(&format!("{}\n", serde_json::to_string_pretty(&ready.config().entries())?))
     } else {
-        print!("{}", ready.config().render());
+        print(&ready.config().render())
     }
-    Ok(())
 }

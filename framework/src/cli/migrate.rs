@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use super::CliError;
+use super::{CliError, print};
 use crate::app::Ready;
 
 /// How long the database may take to close after a command.
@@ -17,6 +17,9 @@ pub(super) enum Direction {
         /// How many
         #[arg(default_value_t = 1)]
         count: usize,
+        /// In production: yes, take the tables away with what is in them
+        #[arg(long)]
+        yes: bool,
     },
     /// List all of them and whether they are applied
     Status,
@@ -24,6 +27,11 @@ pub(super) enum Direction {
 
 pub(super) fn migrate(ready: Ready, direction: &Direction) -> Result<(), CliError> {
     actix_rt::System::new().block_on(async {
+        if let Direction::Down { yes: false, .. } = direction
+            && ready.config().profile().is_production()
+        {
+            return Err(CliError::Unconfirmed);
+        }
         let migrations = ready.migrations().ok_or(CliError::NoDatabase)?;
         let db = ready.database().await?;
         let lines: Vec<String> = match direction {
@@ -35,7 +43,7 @@ pub(super) fn migrate(ready: Ready, direction: &Direction) -> Result<(), CliErro
                     applied.into_iter().map(|state| format!("applied {}", state.name)).collect()
                 }
             }
-            Direction::Down { count } => {
+            Direction::Down { count, .. } => {
                 let reverted = db.revert(migrations, *count).await?;
                 if reverted.is_empty() {
                     vec!["nothing to take back".to_owned()]
@@ -53,9 +61,6 @@ pub(super) fn migrate(ready: Ready, direction: &Direction) -> Result<(), CliErro
                 .collect(),
         };
         let _all_units_have_ended = db.close(CLOSE).await;
-        for line in lines {
-            println!("{line}");
-        }
-        Ok(())
+        print(&format!("{}\n", lines.join("\n")))
     })
 }

@@ -22,6 +22,7 @@
 mod config;
 mod migrate;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -69,6 +70,10 @@ pub(crate) enum CliError {
     Boot(#[from] BootError),
     #[error(transparent)]
     Database(#[from] DbError),
+    #[error(
+        "this would take tables away with what is in them, in production: say `migrate down --yes` if that is meant"
+    )]
+    Unconfirmed,
     #[error("this service has no database, so there is nothing to migrate")]
     NoDatabase,
     #[error("{0}")]
@@ -90,8 +95,10 @@ where
     };
     let service = create_app(arguments.profile.as_deref());
     if arguments.version {
-        println!("{} {}", service.name(), service.version());
-        return ExitCode::SUCCESS;
+        return match print(&format!("{} {}\n", service.name(), service.version())) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
     }
     let name = service.name();
     let outcome = service.prepare().map_err(CliError::from).and_then(|ready| match arguments.command {
@@ -121,4 +128,13 @@ fn serve(ready: Ready) -> Result<(), CliError> {
         running.run_until(&mut signals).await;
         Ok(())
     })
+}
+
+/// Writes to stdout. Who reads no further (`orders config | head`) has what they wanted.
+fn print(text: &str) -> Result<(), CliError> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }

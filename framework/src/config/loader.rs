@@ -28,6 +28,7 @@ pub struct Loader {
     directory: Option<PathBuf>,
     environment: BTreeMap<String, String>,
     defaults: Layer,
+    own_in_production: Vec<&'static str>,
     problems: Vec<Problem>,
     registry: Registry,
 }
@@ -99,6 +100,15 @@ impl Loader {
         self
     }
 
+    /// In the profile `production` this key must be set for production: by a variable or in `production.toml`, not by
+    /// the code or `default.toml`. For a database it would otherwise be a new, empty one wherever the variable of the
+    /// real one was forgotten.
+    #[must_use]
+    pub fn own_in_production(mut self, key: &'static str) -> Self {
+        self.own_in_production.push(key);
+        self
+    }
+
     /// Registers a section. Registering the same type again changes nothing; another type with the same name is a
     /// problem that [`Loader::load`] reports.
     pub fn section<S: Section>(&mut self) -> &mut Self {
@@ -159,6 +169,7 @@ impl Loader {
             sections.insert(section.id, settings);
         }
         problems.extend(self.shared_secret(&entries));
+        problems.extend(self.own_in_production.iter().filter_map(|key| self.shared(&entries, key)));
         if problems.is_empty() {
             Ok(Config::new(Inner { profile: self.profile.clone(), sections, entries }))
         } else {
@@ -211,18 +222,31 @@ impl Loader {
         }
     }
 
+    fn shared(&self, entries: &[super::Entry], key: &str) -> Option<Problem> {
+        let entry = entries.iter().find(|entry| entry.key == key)?;
+        let message =
+            "is the same in every profile: set it for production, by its variable or in production.toml";
+        (self.profile.is_production() && of_every_profile(&entry.origin))
+            .then(|| Problem::new(entry.origin.clone(), &entry.key, message))
+    }
+
     /// In production the key that signs must be production's own: what the code or `default.toml` gives is known to
     /// every desk.
     fn shared_secret(&self, entries: &[super::Entry]) -> Option<Problem> {
-        let entry = entries.iter().find(|entry| entry.key == "service.secret_key")?;
-        let shared = match &entry.origin {
-            Origin::Code => true,
-            Origin::File { path, .. } => path.file_name().is_some_and(|name| name == "default.toml"),
-            _ => false,
-        };
+        let entry =
+            entries.iter().find(|entry| entry.key == "service.secret_key" && !entry.value.is_null())?;
         let message = "is the same in every profile: set SECRET_KEY for production alone";
-        (self.profile.is_production() && shared)
+        (self.profile.is_production() && of_every_profile(&entry.origin))
             .then(|| Problem::new(entry.origin.clone(), &entry.key, message))
+    }
+}
+
+/// Whether a value holds in every profile: the code gives it, or `default.toml`.
+fn of_every_profile(origin: &Origin) -> bool {
+    match origin {
+        Origin::Code | Origin::Default => true,
+        Origin::File { path, .. } => path.file_name().is_some_and(|name| name == "default.toml"),
+        _ => false,
     }
 }
 

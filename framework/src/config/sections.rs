@@ -55,6 +55,8 @@ impl Section for ServiceSettings {
             "is required in production: set SECRET_KEY to 32 random bytes or more, e.g. from `openssl rand -hex 32`"
         } else if key.starts_with("dev-") {
             "is a development default: set SECRET_KEY to 32 random bytes or more, e.g. from `openssl rand -hex 32`"
+        } else if key.bytes().collect::<std::collections::BTreeSet<_>>().len() < 10 {
+            "repeats few characters: set SECRET_KEY to e.g. the output of `openssl rand -hex 32`"
         } else if key.len() < 32 {
             "is shorter than 32 bytes: set SECRET_KEY to e.g. the output of `openssl rand -hex 32`"
         } else {
@@ -80,6 +82,10 @@ pub struct ServerSettings {
     pub max_connections: usize,
     /// New connections per worker that may be in their TLS handshake at once. Default 256.
     pub max_connection_rate: usize,
+    /// Whether a client that has closed its sending side still gets its answer. Default true, as HTTP wants it
+    /// (RFC 9112, section 9.6). With false a client that hangs up is noticed at once and its handler dropped; with
+    /// true the handler goes on to its end or to `request_timeout`.
+    pub allow_half_closed: bool,
     /// How long an idle connection is kept. Default 75 s, longer than most load balancers' 60.
     #[serde(with = "humantime_serde")]
     pub keep_alive: Duration,
@@ -121,6 +127,7 @@ impl Default for ServerSettings {
             backlog: 2048,
             max_connections: 25_000,
             max_connection_rate: 256,
+            allow_half_closed: true,
             keep_alive: Duration::from_secs(75),
             head_timeout: Duration::from_secs(5),
             body_timeout: Duration::from_secs(10),
@@ -137,6 +144,9 @@ impl Section for ServerSettings {
 
     fn check(&self, _production: bool) -> Vec<(&'static str, String)> {
         let mut wrong = Vec::new();
+        if self.workers > 1024 {
+            wrong.push(("workers", format!("must be at most 1024, got {}", self.workers)));
+        }
         if self.max_connections == 0 {
             wrong.push(("max_connections", "must be at least 1".to_owned()));
         }
@@ -208,8 +218,8 @@ impl Section for DatabaseSettings {
         if let Err(message) = super::database_url::check(self.url.expose()) {
             wrong.push(("url", message));
         }
-        if self.pool_size == 0 {
-            wrong.push(("pool_size", "must be at least 1".to_owned()));
+        if !(1..=1000).contains(&self.pool_size) {
+            wrong.push(("pool_size", format!("must be between 1 and 1000, got {}", self.pool_size)));
         }
         wrong
     }

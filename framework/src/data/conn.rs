@@ -12,7 +12,7 @@ use diesel_async::{
 
 use super::error::{DbError, lost_connection};
 use super::sqlite::Inline;
-use super::traced::Traced;
+use super::traced::{AfterCommit, Traced};
 
 /// A connection to SQLite.
 pub type SqliteConn = Traced<SyncConnectionWrapper<SqliteConnection, Inline>>;
@@ -84,6 +84,26 @@ impl Conn {
             Self::Sqlite(_) => Backend::Sqlite,
             Self::Postgres(_) => Backend::Postgres,
         }
+    }
+
+    /// Does something once this unit of work has ended well: after the COMMIT of [`Db::write`](super::Db::write), and
+    /// never when it is rolled back. It happens where the unit runs and in its trace, also when whoever asked for the
+    /// unit has gone: what must follow a commit belongs here and not behind the `await`.
+    ///
+    /// It must be short and must not block. A panic in it is logged; the commit stands.
+    pub fn after_commit(&mut self, then: impl FnOnce() + Send + 'static) {
+        self.hooks().push(Box::new(then));
+    }
+
+    fn hooks(&mut self) -> &mut Vec<AfterCommit> {
+        match self {
+            Self::Sqlite(conn) => conn.after_commit(),
+            Self::Postgres(conn) => conn.0.after_commit(),
+        }
+    }
+
+    pub(super) fn take_after_commit(&mut self) -> Vec<AfterCommit> {
+        std::mem::take(self.hooks())
     }
 
     pub(super) async fn begin(&mut self, kind: Kind) -> QueryResult<()> {

@@ -83,7 +83,8 @@ impl Db {
         let acquire_timeout = settings.acquire_timeout;
         let db = Self { inner: Arc::new(Inner { driver, acquire_timeout, tally: Arc::default() }) };
         // The writer first: it creates the file and sets the journal mode that readers rely on.
-        db.run(Role::Writer, Kind::Plain, async |_: &mut Conn| Ok::<_, DbError>(())).await?;
+        let first = db.run(Role::Writer, Kind::Plain, async |_: &mut Conn| Ok::<_, DbError>(())).await;
+        first.map_err(|error| db.silent(error))?;
         db.ping().await?;
         Ok(db)
     }
@@ -224,6 +225,19 @@ impl Db {
         match &self.inner.driver {
             Driver::Sqlite(sqlite) => &sqlite.recorder,
             Driver::Postgres(postgres) => &postgres.recorder,
+        }
+    }
+
+    /// Nobody else has a connection yet, so one that does not come in time is the server's doing.
+    fn silent(&self, error: DbError) -> DbError {
+        match (error, &self.inner.driver) {
+            (DbError::PoolTimeout { waited, .. }, Driver::Postgres(postgres)) => DbError::Connect {
+                server: postgres.target.shown.clone(),
+                reason: format!(
+                    "it did not answer within {waited:?} (database.acquire_timeout): is it a PostgreSQL, and not overloaded?"
+                ),
+            },
+            (error, _) => error,
         }
     }
 

@@ -113,9 +113,8 @@ impl DbError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::PoolTimeout { .. } | Self::Connect { .. } => true,
-            Self::Query(QueryError::DatabaseError(kind, _)) => {
-                matches!(kind, DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ClosedConnection)
-            }
+            Self::Query(QueryError::DatabaseError(DatabaseErrorKind::SerializationFailure, _)) => true,
+            Self::Query(error) => lost_connection(error) || busy(error),
             _ => false,
         }
     }
@@ -127,7 +126,7 @@ impl DbError {
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::PoolTimeout { .. } | Self::Connect { .. } | Self::Open { .. } | Self::Closed => true,
-            Self::Query(error) => lost_connection(error),
+            Self::Query(error) | Self::CommitUncertain(error) => lost_connection(error) || busy(error),
             _ => false,
         }
     }
@@ -190,8 +189,21 @@ pub(super) fn sqlstate(error: &QueryError) -> Option<&'static str> {
     }
 }
 
+/// Whether the database has no room for a writer now: SQLite's file is locked by another process, or its disk is
+/// full. diesel tells both by their text alone.
+fn busy(error: &QueryError) -> bool {
+    let QueryError::DatabaseError(_, told) = error else { return false };
+    ["database is locked", "database or disk is full"].iter().any(|text| told.message().contains(text))
+}
+
 /// Whether the connection, and not the statement, is what failed.
 pub(super) fn lost_connection(error: &QueryError) -> bool {
+    // PostgreSQL's last words on a connection that an administrator ends.
+    if let QueryError::DatabaseError(_, told) = error
+        && told.message().starts_with("terminating connection")
+    {
+        return true;
+    }
     matches!(
         error,
         QueryError::DatabaseError(

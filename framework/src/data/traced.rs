@@ -37,7 +37,11 @@ struct Watch {
     known: HashMap<TypeId, Arc<Statement>>,
     fixed: HashMap<&'static str, Arc<Statement>>,
     failed: Arc<AtomicBool>,
+    after_commit: Vec<AfterCommit>,
 }
+
+/// What is to happen once a unit of work is committed.
+pub(super) type AfterCommit = Box<dyn FnOnce() + Send>;
 
 impl Watch {
     fn query<DB, T>(&mut self, query: &T) -> Option<Recording>
@@ -95,6 +99,7 @@ impl<C> Traced<C> {
             known: HashMap::new(),
             fixed: HashMap::new(),
             failed: Arc::new(AtomicBool::new(false)),
+            after_commit: Vec::new(),
         };
         Self { inner, watch }
     }
@@ -102,6 +107,10 @@ impl<C> Traced<C> {
     /// The connection itself, past the spans: for what is no statement.
     pub(super) fn inner(&mut self) -> &mut C {
         &mut self.inner
+    }
+
+    pub(super) fn after_commit(&mut self) -> &mut Vec<AfterCommit> {
+        &mut self.watch.after_commit
     }
 
     /// Whether the last statement was refused by the database.

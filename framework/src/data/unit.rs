@@ -1,7 +1,7 @@
 //! A unit of work on its way: from the caller, through a queue, to a connection, and its answer back.
 
 use std::any::Any;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -15,6 +15,7 @@ use tokio::sync::{Notify, oneshot};
 use super::conn::{Conn, Kind};
 use super::error::{DbError, lost_connection};
 use super::recorder::Recorder;
+use super::traced::AfterCommit;
 
 /// Whether the connection is as it was before the unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,8 +135,19 @@ where
         // The transaction ends with its connection.
         Err(panic) => (Err(DbError::Panicked { message: message(panic.as_ref()) }.into()), After::Broken),
     };
+    let then = conn.take_after_commit();
+    if result.is_ok() {
+        then.into_iter().for_each(follow);
+    }
     let _ = reply.send(result);
     after
+}
+
+/// Runs what was to follow a commit, which stands whatever becomes of it.
+fn follow(then: AfterCommit) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(then)) {
+        tracing::error!(panic = message(panic.as_ref()), "what was to follow a commit panicked");
+    }
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {

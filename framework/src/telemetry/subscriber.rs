@@ -66,7 +66,12 @@ pub(super) fn levels(text: &str) -> Option<Targets> {
     if text.trim().is_empty() {
         return None;
     }
-    text.split(',').map(str::trim).filter(|part| !part.is_empty()).try_fold(Targets::new(), |levels, part| {
+    // Named targets win over these. actix logs each malformed request as an error, which any stranger can send, and
+    // each worker's start and stop.
+    let quiet = Targets::new()
+        .with_target("actix_http", LevelFilter::OFF)
+        .with_target("actix_server", LevelFilter::WARN);
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).try_fold(quiet, |levels, part| {
         Some(match part.split_once('=') {
             Some((target, level)) => {
                 levels.with_target(target.trim(), level.trim().parse::<LevelFilter>().ok()?)

@@ -58,7 +58,25 @@ impl TestApp {
         create_app: impl FnOnce(Option<&str>) -> Service,
         environment: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
-        let database = database().await;
+        Self::start_on(database().await, create_app, environment).await
+    }
+
+    /// Stops the service as [`TestApp::stop`] does and starts one again on the same database.
+    ///
+    /// # Panics
+    ///
+    /// Those of [`TestApp::stop`], and when the service does not start.
+    pub async fn restart(mut self, create_app: impl FnOnce(Option<&str>) -> Service) -> Self {
+        let database = std::mem::replace(&mut self.database, TestDatabase::sqlite());
+        self.stop().await;
+        Self::start_on(database, create_app, [] as [(&str, &str); 0]).await
+    }
+
+    async fn start_on<K: Into<String>, V: Into<String>>(
+        database: TestDatabase,
+        create_app: impl FnOnce(Option<&str>) -> Service,
+        environment: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
         let capture = Capture::new();
         let service = create_app(Some("testing"))
             .environment([

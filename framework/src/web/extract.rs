@@ -11,6 +11,7 @@ use actix_web::{FromRequest, HttpRequest};
 use serde::de::DeserializeOwned;
 
 use super::Problem;
+use super::problem::plain;
 use crate::config::{Config, Section};
 use crate::data::Db;
 
@@ -58,16 +59,14 @@ pub(crate) fn path_config() -> PathConfig {
             PathError::Deserialize(error) => error.to_string(),
             error => error.to_string(),
         };
-        let mut problem = Problem::new(StatusCode::BAD_REQUEST, "invalid");
-        let mut named = false;
-        for (name, value) in request.match_info().iter() {
-            // The router does not say which parameter it was; it quotes the value.
-            if detail.contains(&format!("{value:?}")) {
-                problem = problem.field(name, detail.clone());
-                named = true;
-            }
+        let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid");
+        let mut parameters = request.match_info().iter();
+        // The router does not say which parameter it was; it quotes the value.
+        match parameters.find(|(_, value)| detail.contains(&format!("{value:?}"))) {
+            Some((name, _)) => problem.field(name, plain(&detail)),
+            None => problem.detail(plain(&detail)),
         }
-        if named { problem } else { problem.detail(detail) }.into()
+        .into()
     })
 }
 
@@ -91,8 +90,8 @@ fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
         let detail = error.into_inner().to_string();
         let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid");
         match field_of(&path, &detail) {
-            Some(field) => problem.field(field, detail),
-            None => problem.detail(detail),
+            Some(field) => problem.field(field, plain(&detail)),
+            None => problem.detail(plain(&detail)),
         }
     })
 }

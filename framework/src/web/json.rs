@@ -4,7 +4,7 @@ use std::pin::Pin;
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
@@ -13,11 +13,12 @@ use serde::de::DeserializeOwned;
 
 use super::Problem;
 use super::limits::Limits;
-use super::problem::slow_body;
+use super::objects::Objects;
+use super::problem::{plain, slow_body};
 
 /// A JSON body, in and out.
 ///
-/// In: the type must be `application/json` (or `…+json`) else 415; larger than `server.max_body_bytes` is 413;
+/// In: the type must be `application/json` (or `…+json`) without a content encoding, else 415; larger than `server.max_body_bytes` is 413;
 /// slower than `server.body_timeout` is 408; text that is no JSON is 400; JSON that does not fit the type is 422
 /// with the path of the field. Nothing is read past the limit.
 ///
@@ -36,7 +37,9 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
         Box::pin(async move {
             if !acceptable {
                 return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type")
-                    .detail("send the body with `Content-Type: application/json`"));
+                    .detail(
+                        "send the body with `Content-Type: application/json` and no `Content-Encoding`",
+                    ));
             }
             let body = read(&mut payload).await.map_err(|error| unreadable(&error, &limits))?;
             parse(&body).map(Self)
@@ -59,6 +62,9 @@ fn is_json(request: &HttpRequest) -> bool {
     let Some(value) = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
         return false;
     };
+    if request.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return false;
+    }
     value
         .parse::<mime::Mime>()
         .is_ok_and(|mime| mime.subtype() == mime::JSON || mime.suffix() == Some(mime::JSON))
@@ -91,7 +97,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         return Err(Problem::bad_request("the body is empty: JSON is expected"));
     }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Objects(&mut json)).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
         match inner.classify() {
@@ -121,10 +127,7 @@ fn field(path: String, error: &serde_json::Error) -> String {
 /// The message without serde_json's ` at line 1 column 7`, which the field's name replaces.
 fn message(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
+    plain(text.rfind(" at line ").map_or(text.as_str(), |end| &text[..end]))
 }
 
 #[cfg(test)]
@@ -158,6 +161,7 @@ mod tests {
             (r#"{"name":"a","lines":[{}]}"#, 422, Some("lines[0].quantity")),
             (r#"{"name":"a","name":"b","lines":[]}"#, 422, Some("name")),
             (r#"[]"#, 422, Some("body")),
+            (r#"["a",[]]"#, 422, Some("body")),
             (r#"{"name":"#, 400, None),
             (r#"{"name":"a","lines":[]} x"#, 400, None),
             ("", 400, None),

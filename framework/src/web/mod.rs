@@ -31,6 +31,7 @@ mod extract;
 mod health;
 mod json;
 mod limits;
+mod objects;
 mod problem;
 mod request;
 mod route;

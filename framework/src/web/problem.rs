@@ -13,6 +13,9 @@ use serde::Serialize;
 
 use crate::data::DbError;
 
+/// As much as a text of a problem document holds.
+const MAX_TEXT: usize = 200;
+
 /// What stands before the slug in a problem's `type`.
 const TYPE_PREFIX: &str = "urn:problem-type:spanbox:";
 
@@ -82,17 +85,22 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal").cause(cause)
     }
 
-    /// What went wrong this time, for the client to read. Default: nothing beyond the title.
+    /// What went wrong this time, for the client to read. Default: nothing beyond the title. It is cut at 200
+    /// characters: it may hold what the client sent.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
-        self.detail = Some(detail.into());
+        self.detail = Some(match detail.into() {
+            Cow::Owned(detail) => Cow::Owned(cut(detail)),
+            fixed => fixed,
+        });
         self
     }
 
-    /// Adds an input that is wrong. Default: none.
+    /// Adds an input that is wrong. Default: none. Both texts are cut at 200 characters: they may hold what the
+    /// client sent.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>, detail: impl Into<String>) -> Self {
-        self.errors.push(FieldError { field: field.into(), detail: detail.into() });
+        self.errors.push(FieldError { field: cut(field.into()), detail: cut(detail.into()) });
         self
     }
 
@@ -246,6 +254,36 @@ pub(super) fn slow_body() -> Problem {
     Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout").detail("the body did not arrive in time")
 }
 
+fn cut(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// What serde and the standard library say to programmers, in words for a client.
+pub(super) fn plain(text: &str) -> String {
+    if text.contains("invalid digit found in string")
+        || text.contains("cannot parse integer from empty string")
+        || [" to a i", " to a u"].iter().any(|end| text.contains(end))
+    {
+        return "must be a whole number".to_owned();
+    }
+    if text.contains("number too large to fit") || text.contains("number too small to fit") {
+        return "is out of range".to_owned();
+    }
+    if let Some((_, expected)) =
+        text.split_once("`, expected ").filter(|_| text.starts_with("unknown variant `"))
+    {
+        return format!("must be {}", expected.replace('`', ""));
+    }
+    if let Some((found, _)) = text.split_once(", expected struct ") {
+        return format!("{found}, expected an object");
+    }
+    text.to_owned()
+}
+
 /// The slug of a status that has no story of its own.
 pub(super) fn kind_of(status: StatusCode) -> Cow<'static, str> {
     match status {
@@ -290,6 +328,24 @@ mod tests {
             })
         );
         assert_eq!(problem.source().unwrap().to_string(), "hunter2");
+    }
+
+    #[test]
+    fn texts_of_libraries_become_words_for_clients_and_are_cut() {
+        for (text, words) in [
+            ("can not parse \"x\" to a i64", "must be a whole number"),
+            ("invalid digit found in string", "must be a whole number"),
+            ("unknown variant `x`, expected `a` or `b`", "must be a or b"),
+            (
+                "invalid type: sequence, expected struct OrderDraft",
+                "invalid type: sequence, expected an object",
+            ),
+            ("missing field `a`", "missing field `a`"),
+        ] {
+            assert_eq!(plain(text), words);
+        }
+        let problem = Problem::invalid("é".repeat(1000), "x".repeat(1000));
+        assert_eq!(problem.errors()[0].field.chars().count(), MAX_TEXT + 1);
     }
 
     #[actix::test]

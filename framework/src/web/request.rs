@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use actix_web::body::BoxBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::error::InternalError;
-use actix_web::http::StatusCode;
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError as _};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
@@ -122,6 +122,7 @@ async fn answer<S>(
 where
     S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
 {
+    let head = request.method() == Method::HEAD;
     // The router of mounted services wants the request for itself alone.
     let spare = (!matches!(layer.target, Target::Mount(_))).then(|| request.request().clone());
     let work = async {
@@ -153,10 +154,20 @@ where
         Err(panic) => (panicked(&exchange.cx, &*panic).error_response(), Some("panic")),
     };
     exchange.end(http.as_ref(), response.status(), error);
+    let response = if head { without_body(response) } else { response };
     match http {
         Some(http) => Ok(ServiceResponse::new(http, response)),
         None => Err(InternalError::from_response("a mounted service failed", response).into()),
     }
+}
+
+/// The answer to HEAD. The server would leave the body out by itself, but forgets which request was HEAD when another
+/// has arrived behind it on the same connection, and then sends the body to a client that takes it for the next
+/// answer; so there is none, and the connection ends.
+fn without_body(response: HttpResponse) -> HttpResponse {
+    let mut response = response.map_body(|_, _| BoxBody::new(actix_web::body::None::new()));
+    response.head_mut().set_connection_type(ConnectionType::Close);
+    response
 }
 
 fn panicked(cx: &Context, panic: &(dyn Any + Send)) -> Problem {

@@ -142,7 +142,7 @@ async fn the_cause_of_a_failure_is_recorded_once_and_the_client_does_not_see_it(
 
 #[actix::test]
 async fn a_client_that_goes_away_ends_the_span_and_leaks_nothing() {
-    let app = TestApp::start(create_app).await;
+    let app = TestApp::start_with(create_app, [("APP_SERVER__ALLOW_HALF_CLOSED", "false")]).await;
     let address = app.running().addresses()[0];
     for _ in 0..20 {
         raw(address, b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n", Duration::from_millis(20)).await;
@@ -290,4 +290,35 @@ async fn a_request_that_outlives_the_grace_is_counted_as_abandoned() {
     assert_eq!((report.requests_abandoned, report.requests_finished), (1, 0), "{report:?}");
     assert!(report.telemetry_flushed);
     client.await.unwrap();
+}
+
+#[actix::test]
+async fn a_client_that_has_closed_its_sending_side_gets_its_answer() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let app = TestApp::start(create_app).await;
+    let mut stream = tokio::net::TcpStream::connect(app.running().addresses()[0]).await.unwrap();
+    stream.write_all(b"GET /fine HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    app.stop().await;
+}
+
+#[actix::test]
+async fn the_answer_to_head_never_has_a_body_whatever_is_pipelined_behind_it() {
+    let app = TestApp::start(create_app).await;
+    let pipelined =
+        b"HEAD /fine HTTP/1.1\r\nhost: x\r\n\r\nGET /fine HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    for _ in 0..50 {
+        let answer = raw(app.running().addresses()[0], pipelined, Duration::from_secs(10)).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+        // What follows is nothing, or the next answer whole.
+        assert!(
+            body.is_empty() || (body.starts_with("HTTP/1.1 200") && body.ends_with("fine\"")),
+            "{answer}"
+        );
+    }
+    app.stop().await;
 }

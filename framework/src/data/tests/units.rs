@@ -18,6 +18,7 @@ on_both!(
     a_statement_refused_and_passed_over_never_commits_half,
     boxed_and_returning_queries_work,
     a_snapshot_does_not_see_later_commits,
+    what_follows_a_commit_happens_with_it_and_never_without,
     close_lets_what_has_begun_end,
     close_counts_what_it_abandons,
     a_closed_database_says_so,
@@ -26,6 +27,29 @@ on_both!(
 async fn what_a_write_commits_a_read_sees(fixture: Fixture) {
     fixture.db.write(async |conn: &mut Conn| insert(conn, 1, "one", 1).await).await.unwrap();
     assert_eq!(fixture.bodies().await, ["one"]);
+}
+
+async fn what_follows_a_commit_happens_with_it_and_never_without(fixture: Fixture) {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let happened = Arc::new(AtomicUsize::new(0));
+    let unit = |fail: bool| {
+        let happened = Arc::clone(&happened);
+        fixture.db.write(async move |conn: &mut Conn| -> Result<(), DbError> {
+            insert(conn, if fail { 1 } else { 2 }, "one", 1).await?;
+            conn.after_commit(|| panic!("this one is logged"));
+            conn.after_commit(move || {
+                happened.fetch_add(1, Ordering::SeqCst);
+            });
+            if fail { Err(DbError::Closed) } else { Ok(()) }
+        })
+    };
+    assert!(unit(true).await.is_err());
+    assert_eq!(AtomicUsize::load(&happened, Ordering::SeqCst), 0);
+    unit(false).await.unwrap();
+    assert_eq!(AtomicUsize::load(&happened, Ordering::SeqCst), 1);
+    // The connection carries nothing over to the next unit.
+    fixture.db.write(async |conn: &mut Conn| insert(conn, 3, "three", 3).await).await.unwrap();
+    assert_eq!(AtomicUsize::load(&happened, Ordering::SeqCst), 1);
 }
 
 async fn an_error_rolls_everything_back(fixture: Fixture) {
