@@ -1,5 +1,5 @@
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::http::Method;
 use actix_web::http::StatusCode;
@@ -18,7 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A service under test: on a port, a database and a telemetry of its own, so that tests run side by side.
 ///
-/// End it with [`TestApp::stop`], which fails when something is left running or a span has lost its cause.
+/// End it with [`TestApp::stop`], which fails when something is left running or a span has lost its cause. It sees
+/// requests, messages, actors, units of work and spans. A task of [`context::spawn`](crate::context::spawn) it sees by
+/// the spans that it has open; one that records nothing ends unseen, with the test's runtime.
 pub struct TestApp {
     running: Option<Running>,
     capture: Capture,
@@ -39,8 +41,7 @@ pub struct Answer {
 }
 
 impl TestApp {
-    /// Starts a service in the `testing` profile, on the database that `DATABASE_URL` names when it is a
-    /// PostgreSQL (a new one on that server), else on a new SQLite file.
+    /// Starts a service in the `testing` profile, on a database of its own, see [`TestDatabase::fresh`].
     ///
     /// # Panics
     ///
@@ -58,7 +59,19 @@ impl TestApp {
         create_app: impl FnOnce(Option<&str>) -> Service,
         environment: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
-        let database = database().await;
+        Self::start_on(TestDatabase::fresh().await, create_app, environment).await
+    }
+
+    /// The same on a database that is there already, e.g. that of an earlier or another service.
+    ///
+    /// # Panics
+    ///
+    /// When the service does not start.
+    pub async fn start_on<K: Into<String>, V: Into<String>>(
+        database: TestDatabase,
+        create_app: impl FnOnce(Option<&str>) -> Service,
+        environment: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
         let capture = Capture::new();
         let service = create_app(Some("testing"))
             .environment([
@@ -98,10 +111,10 @@ impl TestApp {
         &self.url
     }
 
-    /// The URL of its database.
+    /// Its database. A clone of it outlives the service.
     #[must_use]
-    pub fn database_url(&self) -> &str {
-        self.database.url()
+    pub const fn database(&self) -> &TestDatabase {
+        &self.database
     }
 
     /// The spans that it has ended.
@@ -170,12 +183,12 @@ impl TestApp {
     ///
     /// When it never does.
     pub async fn eventually<T>(&self, what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> T {
-        let deadline = std::time::Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(value) = check().await {
                 return value;
             }
-            assert!(std::time::Instant::now() < deadline, "it never happened: {what}");
+            assert!(Instant::now() < deadline, "it never happened: {what}");
             // Whatever the service does next ends a span; a check that makes a request ends one itself.
             let seen = self.capture.spans().all().len();
             let next = self
@@ -198,31 +211,24 @@ impl TestApp {
     ///
     /// # Panics
     ///
-    /// When anything was abandoned, a span was not ended, or a span has lost its cause.
+    /// When anything was abandoned, an actor did not stop, a span was not ended, or a span has lost its cause.
     pub async fn stop(mut self) -> (StopReport, Spans) {
         let running = self.running.take().expect("stop consumes this, so it is the first");
+        let actors = running.actors().clone();
         let report = running.stop().await;
         assert_eq!(
             (report.requests_abandoned, report.messages_abandoned, report.units_abandoned),
             (0, 0, 0),
             "something was abandoned: {report:?}"
         );
+        // Its actors have stopped, unless a handler blocks its thread; what that one holds nobody has counted.
+        let left = actors.drain(Instant::now()).await;
+        assert_eq!(left.unresponsive, Vec::<String>::new(), "these actors did not stop");
         assert_eq!(self.capture.open(), Vec::<String>::new(), "these spans were never ended");
         let spans = self.capture.spans();
         let gaps = spans.gaps();
         assert!(gaps.is_empty(), "causality broke:\n{}\nthe spans:\n{spans:?}", gaps.join("\n"));
         (report, spans)
-    }
-}
-
-/// A new database where `DATABASE_URL` says, or a new SQLite file.
-async fn database() -> TestDatabase {
-    match std::env::var("DATABASE_URL") {
-        Ok(url) if url.starts_with("postgres") => match TestDatabase::create(url).await {
-            Ok(database) => database,
-            Err(error) => panic!("DATABASE_URL names no server that a test can use: {error}"),
-        },
-        _ => TestDatabase::sqlite(),
     }
 }
 
