@@ -107,7 +107,13 @@ fn sigterm_stops_it_in_order_and_says_what_was_finished() {
     assert!(status.success(), "{status}: {log}");
     let said = log.lines().find(|line| line.contains(r#""stopped""#)).unwrap_or_else(|| panic!("{log}"));
     let said: Value = serde_json::from_str(said).unwrap();
-    for nothing in ["requests_abandoned", "messages_handled", "messages_abandoned", "units_abandoned"] {
+    for nothing in [
+        "requests_abandoned",
+        "messages_handled",
+        "messages_abandoned",
+        "actors_unresponsive",
+        "units_abandoned",
+    ] {
         assert_eq!(said["fields"][nothing], 0, "{nothing}: {said}");
     }
 }

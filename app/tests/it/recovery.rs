@@ -64,9 +64,7 @@ async fn a_kill_loses_no_order_and_the_next_process_completes_all_that_were_pend
         }
     };
 
-    let process = start(directory.path(), &database);
-    assert!(process.get("/health/ready").starts_with("HTTP/1.1 200"));
-    let (status, log) = process.terminate(Duration::from_secs(60));
+    let (status, log) = start(directory.path(), &database).terminate(Duration::from_secs(60));
     assert!(status.success(), "{log}");
     let mut expected = killed.clone();
     expected
