@@ -1,10 +1,13 @@
 //! Many services in one process, and what happens when one stops or is described wrongly.
 
+use std::collections::BTreeMap;
+
 use orders::create_app;
 use serde_json::Value;
 use spanbox::testing::TestApp;
 
 use crate::orders::{becomes, place};
+use crate::stored::{count, statuses};
 
 #[actix::test]
 async fn many_services_in_one_process_share_nothing() {
@@ -30,16 +33,13 @@ async fn many_services_in_one_process_share_nothing() {
 #[actix::test]
 async fn a_stop_right_after_the_answer_finishes_every_order() {
     let app = TestApp::start(create_app).await;
-    let database = app.database_url().to_owned();
+    let database = app.database().clone();
     for _ in 0..50 {
         place(&app, "Widget", "1.00").await;
     }
-    let db = app.running().db().unwrap().clone();
-    drop((database, db));
-    let (report, spans) = app.stop().await;
-    assert_eq!(report.messages_abandoned, 0, "{report:?}");
-    let done = spans.named("process_order").count();
-    assert_eq!(done, 50);
+    let (_, spans) = app.stop().await;
+    assert_eq!(count(&statuses(&database).await), BTreeMap::from([("completed", 50)]));
+    assert_eq!(spans.named("process_order").count(), 50);
     assert_eq!(spans.named("UPDATE orders").count(), 100);
 }
 

@@ -8,4 +8,6 @@ mod orders;
 mod otlp;
 mod postgres;
 mod process;
+mod recovery;
+mod stored;
 mod trace;

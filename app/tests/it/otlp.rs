@@ -1,72 +1,115 @@
 //! What a collector receives from the program.
 
+use std::collections::{BTreeMap, HashMap};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use spanbox::testing::{OtlpReceiver, Process, ReceivedSpan};
+use spanbox::testing::{OtlpReceiver, Process, ReceivedSpan, TestDatabase};
 
-/// Places one order, stops the program as soon as it is answered, and gives what the collector then has.
-fn order_and_stop(environment: &[(&str, &str)], receiver: &OtlpReceiver) -> Vec<ReceivedSpan> {
+/// Every span of an order of high value, and how often it is there. The waits for a connection come on top: they are
+/// spans only when somebody could see them.
+const ORDER: &[(&str, usize)] = &[
+    ("POST /api/orders/", 1),
+    ("INSERT orders", 1),
+    ("actor.mailbox.wait", 1),
+    ("OrderProcessor ProcessOrder", 1),
+    ("process_order", 1),
+    ("SELECT orders", 1),
+    ("validate_high_value_order", 1),
+    ("UPDATE orders", 2),
+    ("BEGIN", 3),
+    ("COMMIT", 3),
+];
+
+/// Places orders, stops the program as soon as the last is answered, and gives what the collector then has.
+fn order_and_stop(orders: usize, protocol: &str) -> Vec<ReceivedSpan> {
+    let receiver = OtlpReceiver::start().unwrap();
+    let endpoint = if protocol == "grpc" { receiver.grpc_endpoint() } else { receiver.http_endpoint() };
+    let database = TestDatabase::fresh_blocking();
     let directory = tempfile::tempdir().unwrap();
     let process = Process::start(
         Command::new(env!("CARGO_BIN_EXE_orders"))
             .current_dir(directory.path())
             .env_clear()
             .env("PORT", "0")
-            .envs(environment.iter().copied())
+            .env("DATABASE_URL", database.url())
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
             .stdin(Stdio::null()),
     );
-    let answer = process.post("/api/orders/", r#"{"product_name":"Widget","amount":"1500.00"}"#);
-    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
-    let (status, log) = process.terminate(Duration::from_secs(20));
-    assert!(status.success(), "{log}");
+    for _ in 0..orders {
+        let answer = process.post("/api/orders/", r#"{"product_name":"Widget","amount":"1500.00"}"#);
+        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    }
+    let (status, log) = process.terminate(Duration::from_secs(60));
+    assert!(status.success() && !log.contains("could be sent"), "{log}");
     receiver.spans()
 }
 
-fn assert_one_tree(spans: &[ReceivedSpan]) {
-    let request =
-        spans.iter().find(|span| span.name == "POST /api/orders/").expect("the request's span arrived");
-    let tree: Vec<_> = spans.iter().filter(|span| span.trace_id == request.trace_id).collect();
-    for name in [
-        "INSERT orders",
-        "COMMIT",
-        "actor.mailbox.wait",
-        "OrderProcessor ProcessOrder",
-        "process_order",
-        "SELECT orders",
-        "validate_high_value_order",
-        "UPDATE orders",
-    ] {
-        let span =
-            tree.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("{name} is not in {tree:?}"));
-        // Up from each span by its parents: the way ends at the request.
-        let mut above = *span;
-        while above.span_id != request.span_id {
-            above = tree
-                .iter()
-                .find(|candidate| candidate.span_id == above.parent_id)
-                .unwrap_or_else(|| panic!("{} has a parent that never arrived", above.name));
+/// No span twice, none that ends before it starts, none without a cause, and all of one service.
+fn assert_whole(spans: &[ReceivedSpan]) {
+    let by_id: HashMap<_, _> = spans.iter().map(|span| (span.span_id.as_str(), span)).collect();
+    assert_eq!(by_id.len(), spans.len(), "a span arrived twice, or two have one id");
+    for span in spans {
+        assert!(span.start_nanos <= span.end_nanos, "it ends before it starts: {span:?}");
+        assert_eq!(span.resource["service.name"], "orders", "{span:?}");
+        if span.parent_id.is_empty() {
+            let explained = matches!(span.kind, "server" | "consumer")
+                || span.name == "service.start"
+                || !span.links.is_empty();
+            assert!(explained, "a root without a reason: {span:?}");
+        }
+        // Up by the parents: the way ends at the root of the trace, and not in a circle.
+        let mut above = span;
+        for _ in 0..spans.len() {
+            let Some(parent) = by_id.get(above.parent_id.as_str()) else { break };
+            assert_eq!(parent.trace_id, span.trace_id, "its parent is of another trace: {span:?}");
+            above = parent;
+        }
+        assert!(above.parent_id.is_empty(), "the parent never arrived: {above:?}");
+    }
+}
+
+/// Each order is one tree below its request, complete.
+fn assert_orders(spans: &[ReceivedSpan], orders: usize) {
+    assert_whole(spans);
+    let mut traces: BTreeMap<&str, Vec<&ReceivedSpan>> = BTreeMap::new();
+    for span in spans {
+        traces.entry(&span.trace_id).or_default().push(span);
+    }
+    traces.retain(|_, spans| !spans.iter().any(|span| span.name == "service.start"));
+    assert_eq!(traces.len(), orders, "a trace per order, and one of the start");
+    for tree in traces.values() {
+        let roots: Vec<_> =
+            tree.iter().filter(|span| span.parent_id.is_empty()).map(|span| &span.name).collect();
+        assert_eq!(roots, ["POST /api/orders/"], "{tree:#?}");
+        let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+        for span in tree.iter().filter(|span| span.name != "db.pool.wait") {
+            *names.entry(&span.name).or_default() += 1;
+        }
+        assert_eq!(names, ORDER.iter().copied().collect(), "{tree:#?}");
+        for span in tree {
+            assert_ne!(span.status, "error", "{span:?}");
         }
     }
-    assert!(request.resource.iter().any(|(key, value)| key == "service.name" && value == "orders"));
 }
 
 #[test]
 fn an_order_arrives_as_one_tree_over_grpc_though_the_program_stops_at_once() {
-    let receiver = OtlpReceiver::start().unwrap();
-    let endpoint = receiver.grpc_endpoint();
-    let environment =
-        [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
-    assert_one_tree(&order_and_stop(&environment, &receiver));
+    assert_orders(&order_and_stop(1, "grpc"), 1);
 }
 
 #[test]
 fn an_order_arrives_as_one_tree_over_http_though_the_program_stops_at_once() {
-    let receiver = OtlpReceiver::start().unwrap();
-    let endpoint = receiver.http_endpoint();
-    let environment = [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
-    ];
-    assert_one_tree(&order_and_stop(&environment, &receiver));
+    assert_orders(&order_and_stop(1, "http/protobuf"), 1);
+}
+
+#[test]
+fn twenty_orders_lose_no_span_over_grpc_though_the_program_stops_at_once() {
+    assert_orders(&order_and_stop(20, "grpc"), 20);
+}
+
+#[test]
+fn twenty_orders_lose_no_span_over_http_though_the_program_stops_at_once() {
+    assert_orders(&order_and_stop(20, "http/protobuf"), 20);
 }

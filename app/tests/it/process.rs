@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use spanbox::testing::Process;
+use serde_json::Value;
+use spanbox::testing::{Process, TestDatabase};
 
 fn orders(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_orders"));
@@ -48,10 +49,11 @@ fn config_shows_each_setting_with_its_origin_and_no_secret() {
 #[test]
 fn migrations_go_up_and_down_and_production_does_not_apply_them_by_itself() {
     let directory = tempfile::tempdir().unwrap();
+    let database = TestDatabase::fresh_blocking();
     let production = [
         ("APP_PROFILE", "production"),
         ("SECRET_KEY", "0123456789abcdef0123456789abcdef"),
-        ("DATABASE_URL", "sqlite://orders.db"),
+        ("DATABASE_URL", database.url()),
         ("PORT", "0"),
     ];
     let refused = run(directory.path(), &[], &production);
@@ -64,6 +66,8 @@ fn migrations_go_up_and_down_and_production_does_not_apply_them_by_itself() {
     status("pending");
     assert!(run(directory.path(), &["migrate", "up"], &production).status.success());
     status("applied");
+    let refused = run(directory.path(), &["migrate", "down"], &production);
+    assert!(stderr(&refused).contains("--yes"), "{}", stderr(&refused));
     assert!(run(directory.path(), &["migrate", "down", "--yes"], &production).status.success());
     status("pending");
 }
@@ -82,7 +86,8 @@ fn a_taken_port_is_explained() {
     let directory = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let refused = run(directory.path(), &[], &[("PORT", &port)]);
+    let database = TestDatabase::fresh_blocking();
+    let refused = run(directory.path(), &[], &[("PORT", &port), ("DATABASE_URL", database.url())]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(stderr(&refused).contains(&format!("127.0.0.1:{port}")), "{}", stderr(&refused));
     assert!(stderr(&refused).contains("another process has the port"), "{}", stderr(&refused));
@@ -91,11 +96,62 @@ fn a_taken_port_is_explained() {
 #[test]
 fn sigterm_stops_it_in_order_and_says_what_was_finished() {
     let directory = tempfile::tempdir().unwrap();
-    let process = Process::start(orders(directory.path()).env("PORT", "0").env("APP_LOG__FORMAT", "json"));
+    let database = TestDatabase::fresh_blocking();
+    // A stop that waited for the grace would never end.
+    let process = Process::start(orders(directory.path()).envs([
+        ("PORT", "0"),
+        ("DATABASE_URL", database.url()),
+        ("APP_SERVER__SHUTDOWN_GRACE", "1day"),
+        ("APP_LOG__FORMAT", "json"),
+    ]));
     assert!(process.get("/health/ready").starts_with("HTTP/1.1 200"));
-    let began = Instant::now();
-    let (status, log) = process.terminate(Duration::from_secs(20));
+    let (status, log) = process.terminate(Duration::from_secs(60));
     assert!(status.success(), "{status}: {log}");
-    assert!(log.contains("messages_handled"), "{log}");
-    assert!(began.elapsed() < Duration::from_secs(10), "an idle service took {:?} to stop", began.elapsed());
+    let said = log.lines().find(|line| line.contains(r#""stopped""#)).unwrap_or_else(|| panic!("{log}"));
+    let said: Value = serde_json::from_str(said).unwrap();
+    for nothing in [
+        "requests_abandoned",
+        "messages_handled",
+        "messages_abandoned",
+        "actors_unresponsive",
+        "units_abandoned",
+    ] {
+        assert_eq!(said["fields"][nothing], 0, "{nothing}: {said}");
+    }
+}
+
+#[test]
+fn without_a_setting_it_makes_a_sqlite_file_in_var() {
+    let directory = tempfile::tempdir().unwrap();
+    let up = run(directory.path(), &["migrate", "up"], &[]);
+    assert!(up.status.success(), "{}", stderr(&up));
+    assert!(directory.path().join("var/orders.db").is_file());
+}
+
+#[test]
+fn every_command_that_the_documents_name_is_one_and_the_readme_names_all() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let mut named = Vec::new();
+    let pages = std::fs::read_dir(root.join("docs")).unwrap().map(|page| page.unwrap().path());
+    let others = ["README.md", "deploy/README.md", "config/default.toml"].map(|file| root.join(file));
+    for file in pages.chain(others) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for code in text.split('`').skip(1).step_by(2) {
+            let words = ["cargo run -- ", "orders "].iter().find_map(|start| code.strip_prefix(start));
+            let Some(words) = words else { continue };
+            let arguments: Vec<_> = words.split_whitespace().collect();
+            let shown = run(directory.path(), &[&arguments[..], &["--help"]].concat(), &[]);
+            assert!(shown.status.success(), "{}: `{code}`: {}", file.display(), stderr(&shown));
+            named.push(words.to_owned());
+        }
+    }
+    let help = stdout(&run(directory.path(), &["--help"], &[]));
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let commands: Vec<_> = commands.map_while(|line| line.split_whitespace().next()).collect();
+    assert!(commands.contains(&"migrate"), "{help}");
+    // To serve is what it does without a command.
+    for command in commands.into_iter().filter(|command| !matches!(*command, "serve" | "help")) {
+        assert!(named.iter().any(|words| words.starts_with(command)), "`{command}` is not in {named:?}");
+    }
 }

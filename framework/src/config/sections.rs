@@ -55,10 +55,10 @@ impl Section for ServiceSettings {
             "is required in production: set SECRET_KEY to 32 random bytes or more, e.g. from `openssl rand -hex 32`"
         } else if key.starts_with("dev-") {
             "is a development default: set SECRET_KEY to 32 random bytes or more, e.g. from `openssl rand -hex 32`"
-        } else if key.bytes().collect::<std::collections::BTreeSet<_>>().len() < 10 {
-            "repeats few characters: set SECRET_KEY to e.g. the output of `openssl rand -hex 32`"
         } else if key.len() < 32 {
             "is shorter than 32 bytes: set SECRET_KEY to e.g. the output of `openssl rand -hex 32`"
+        } else if key.bytes().collect::<std::collections::BTreeSet<_>>().len() < 10 {
+            "repeats few characters: set SECRET_KEY to e.g. the output of `openssl rand -hex 32`"
         } else {
             return Vec::new();
         };

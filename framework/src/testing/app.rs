@@ -1,5 +1,5 @@
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::http::Method;
 use actix_web::http::StatusCode;
@@ -18,7 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A service under test: on a port, a database and a telemetry of its own, so that tests run side by side.
 ///
-/// End it with [`TestApp::stop`], which fails when something is left running or a span has lost its cause.
+/// End it with [`TestApp::stop`], which fails when something is left running or a span has lost its cause. It sees
+/// requests, messages, actors, units of work and spans. A task of [`context::spawn`](crate::context::spawn) it sees by
+/// the spans that it has open; one that records nothing ends unseen, with the test's runtime.
 pub struct TestApp {
     running: Option<Running>,
     capture: Capture,
@@ -39,8 +41,7 @@ pub struct Answer {
 }
 
 impl TestApp {
-    /// Starts a service in the `testing` profile, on the database that `DATABASE_URL` names when it is a
-    /// PostgreSQL (a new one on that server), else on a new SQLite file.
+    /// Starts a service in the `testing` profile, on a database of its own, see [`TestDatabase::fresh`].
     ///
     /// # Panics
     ///
@@ -58,7 +59,7 @@ impl TestApp {
         create_app: impl FnOnce(Option<&str>) -> Service,
         environment: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
-        Self::start_on(database().await, create_app, environment).await
+        Self::start_on(TestDatabase::fresh().await, create_app, environment).await
     }
 
     /// Stops the service as [`TestApp::stop`] does and starts one again on the same database.
@@ -66,13 +67,18 @@ impl TestApp {
     /// # Panics
     ///
     /// Those of [`TestApp::stop`], and when the service does not start.
-    pub async fn restart(mut self, create_app: impl FnOnce(Option<&str>) -> Service) -> Self {
-        let database = std::mem::replace(&mut self.database, TestDatabase::sqlite());
+    pub async fn restart(self, create_app: impl FnOnce(Option<&str>) -> Service) -> Self {
+        let database = self.database.clone();
         self.stop().await;
         Self::start_on(database, create_app, [] as [(&str, &str); 0]).await
     }
 
-    async fn start_on<K: Into<String>, V: Into<String>>(
+    /// The same on a database that is there already, e.g. that of an earlier or another service.
+    ///
+    /// # Panics
+    ///
+    /// When the service does not start.
+    pub async fn start_on<K: Into<String>, V: Into<String>>(
         database: TestDatabase,
         create_app: impl FnOnce(Option<&str>) -> Service,
         environment: impl IntoIterator<Item = (K, V)>,
@@ -116,10 +122,10 @@ impl TestApp {
         &self.url
     }
 
-    /// The URL of its database.
+    /// Its database. A clone of it outlives the service.
     #[must_use]
-    pub fn database_url(&self) -> &str {
-        self.database.url()
+    pub const fn database(&self) -> &TestDatabase {
+        &self.database
     }
 
     /// The spans that it has ended.
@@ -188,12 +194,12 @@ impl TestApp {
     ///
     /// When it never does.
     pub async fn eventually<T>(&self, what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> T {
-        let deadline = std::time::Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(value) = check().await {
                 return value;
             }
-            assert!(std::time::Instant::now() < deadline, "it never happened: {what}");
+            assert!(Instant::now() < deadline, "it never happened: {what}");
             // Whatever the service does next ends a span; a check that makes a request ends one itself.
             let seen = self.capture.spans().all().len();
             let next = self
@@ -216,31 +222,18 @@ impl TestApp {
     ///
     /// # Panics
     ///
-    /// When anything was abandoned, a span was not ended, or a span has lost its cause.
+    /// When anything was abandoned, an actor did not stop, a span was not ended, or a span has lost its cause.
     pub async fn stop(mut self) -> (StopReport, Spans) {
         let running = self.running.take().expect("stop consumes this, so it is the first");
         let report = running.stop().await;
-        assert_eq!(
-            (report.requests_abandoned, report.messages_abandoned, report.units_abandoned),
-            (0, 0, 0),
-            "something was abandoned: {report:?}"
-        );
+        let abandoned = (report.requests_abandoned, report.messages_abandoned, report.units_abandoned);
+        assert_eq!(abandoned, (0, 0, 0), "something was abandoned: {report:?}");
+        assert_eq!(report.actors_unresponsive, 0, "an actor did not stop: {report:?}");
         assert_eq!(self.capture.open(), Vec::<String>::new(), "these spans were never ended");
         let spans = self.capture.spans();
         let gaps = spans.gaps();
         assert!(gaps.is_empty(), "causality broke:\n{}\nthe spans:\n{spans:?}", gaps.join("\n"));
         (report, spans)
-    }
-}
-
-/// A new database where `DATABASE_URL` says, or a new SQLite file.
-async fn database() -> TestDatabase {
-    match std::env::var("DATABASE_URL") {
-        Ok(url) if url.starts_with("postgres") => match TestDatabase::create(url).await {
-            Ok(database) => database,
-            Err(error) => panic!("DATABASE_URL names no server that a test can use: {error}"),
-        },
-        _ => TestDatabase::sqlite(),
     }
 }
 

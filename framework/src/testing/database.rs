@@ -1,10 +1,12 @@
+use std::sync::Arc;
+
 use tempfile::TempDir;
 
 use super::postgres::{PgServerError, create, execute};
 use crate::config::DatabaseSettings;
 use crate::redact::Secret;
 
-/// An empty database of one test, gone when this is dropped.
+/// A database of one test, empty at first, gone when its last clone is dropped.
 ///
 /// ```
 /// use spanbox::testing::TestDatabase;
@@ -12,8 +14,13 @@ use crate::redact::Secret;
 /// let database = TestDatabase::sqlite();
 /// assert!(database.url().starts_with("sqlite://"));
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TestDatabase {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
     url: String,
     place: Place,
 }
@@ -25,6 +32,39 @@ enum Place {
 }
 
 impl TestDatabase {
+    fn new(url: String, place: Place) -> Self {
+        Self { inner: Arc::new(Inner { url, place }) }
+    }
+
+    /// A new database on the PostgreSQL server that `DATABASE_URL` names, else a SQLite file: so that the same tests
+    /// run on both.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such server, or its user may not create databases.
+    pub async fn fresh() -> Self {
+        match std::env::var("DATABASE_URL") {
+            Ok(url) if url.starts_with("postgres") => match Self::create(url).await {
+                Ok(database) => database,
+                Err(error) => panic!("DATABASE_URL names no server that a test can use: {error}"),
+            },
+            _ => Self::sqlite(),
+        }
+    }
+
+    /// [`TestDatabase::fresh`] for a test without a runtime.
+    ///
+    /// # Panics
+    ///
+    /// As [`TestDatabase::fresh`], and inside a runtime, which this would block.
+    #[must_use]
+    pub fn fresh_blocking() -> Self {
+        match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime.block_on(Self::fresh()),
+            Err(error) => panic!("cannot make a runtime to create a test database: {error}"),
+        }
+    }
+
     /// A SQLite file in a temporary directory.
     ///
     /// # Panics
@@ -37,7 +77,7 @@ impl TestDatabase {
             Err(error) => panic!("cannot make a temporary directory for a test database: {error}"),
         };
         let url = format!("sqlite://{}", directory.path().join("test.db").display());
-        Self { url, place: Place::Directory { _directory: directory } }
+        Self::new(url, Place::Directory { _directory: directory })
     }
 
     /// A new database on a PostgreSQL server; `server` is the URL of a database there whose user may create others.
@@ -48,23 +88,23 @@ impl TestDatabase {
     pub async fn create(server: impl Into<String>) -> Result<Self, PgServerError> {
         let server = server.into();
         let name = create(&server).await?;
-        Ok(Self { url: with_database(&server, &name), place: Place::Server { url: server, name } })
+        Ok(Self::new(with_database(&server, &name), Place::Server { url: server, name }))
     }
 
     /// Its URL.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        &self.inner.url
     }
 
     /// Settings that lead to it; all else is as by default.
     #[must_use]
     pub fn settings(&self) -> DatabaseSettings {
-        DatabaseSettings { url: Secret::new(self.url.clone()), ..DatabaseSettings::default() }
+        DatabaseSettings { url: Secret::new(self.inner.url.clone()), ..DatabaseSettings::default() }
     }
 }
 
-impl Drop for TestDatabase {
+impl Drop for Inner {
     fn drop(&mut self) {
         let Place::Server { url, name } = &self.place else { return };
         let (url, sql) = (url.clone(), format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));

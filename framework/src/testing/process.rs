@@ -109,6 +109,13 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Kills it, as `kill -9` does: it finishes nothing and says nothing.
+    pub fn kill(self) {
+        drop(self);
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         self.child.kill().ok();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
+use opentelemetry::trace::noop::NoopTracerProvider;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use spanbox::app::Service;
@@ -171,41 +172,44 @@ async fn a_module_has_settings_state_and_checks_of_its_own() {
 
 #[actix::test]
 async fn the_instrumentation_crate_around_a_handler_gets_right_parents() {
-    // Its spans go to the process's global provider, as they would where the service is the outermost.
-    let global = opentelemetry_sdk::trace::SdkTracerProvider::builder();
-    let capture = spanbox::testing::Capture::new();
-    opentelemetry::global::set_tracer_provider(global.with_span_processor(capture.clone()).build());
+    /// That crate knows only the process's provider, which nothing else here reads. It is the service's own while this
+    /// lives, so that one capture has the whole tree, and nobody's afterwards.
+    struct Installed;
+    impl Drop for Installed {
+        fn drop(&mut self) {
+            opentelemetry::global::set_tracer_provider(NoopTracerProvider::new());
+        }
+    }
     async fn inside() -> &'static str {
         spanbox::telemetry::span("inside").run(async { "fine" }).await
     }
+    let installed = Installed;
     let app = TestApp::start(|profile| {
-        Service::new("wrapped", "1").profile(profile).module(Module::new("all").configure(
-            "/wrapped",
-            |config| {
+        let module = Module::new("all")
+            .on_start(async |boot| {
+                let provider = boot.telemetry().providers().traces.clone().ok_or("traces are off")?;
+                opentelemetry::global::set_tracer_provider(provider);
+                Ok(())
+            })
+            .configure("/wrapped", |config| {
                 config.service(
                     web::resource("")
                         .wrap(opentelemetry_instrumentation_actix_web::RequestTracing::new())
                         .route(web::get().to(inside)),
                 );
-            },
-        ))
+            });
+        Service::new("wrapped", "1").profile(profile).module(module)
     })
     .await;
     assert_eq!(app.get("/wrapped").await.text(), "fine");
-    let inside = app
-        .capture()
-        .wait_for(std::time::Duration::from_secs(10), |spans| spans.named("inside").next().cloned());
-    let inside = inside.await.unwrap();
-    let theirs = capture
-        .wait_for(std::time::Duration::from_secs(10), |spans| spans.all().first().cloned())
-        .await
-        .unwrap();
-    let ours = app
-        .capture()
-        .wait_for(std::time::Duration::from_secs(10), |spans| spans.named("GET /wrapped").next().cloned());
-    let ours = ours.await.unwrap();
-    assert_eq!(inside.parent_span_id, theirs.span_context.span_id());
-    assert_eq!(theirs.parent_span_id, ours.span_context.span_id());
-    // One part of this tree is in the other capture, so the kit can not judge the whole.
-    std::mem::forget(app);
+    let inside = app.expect_path(&["GET /wrapped", "GET /wrapped", "inside"]).await;
+    let (_, spans) = app.stop().await;
+    drop(installed);
+
+    let tree = spans.of_trace(inside.span_context.trace_id());
+    let theirs = tree.parent(&inside).unwrap();
+    let ours = tree.parent(theirs).unwrap();
+    let scopes = [theirs, ours].map(|span| span.instrumentation_scope.name());
+    assert_eq!(scopes, ["opentelemetry-instrumentation-actix-web", "spanbox"]);
+    assert_eq!(tree.all().len(), 3, "{tree:?}");
 }

@@ -17,7 +17,7 @@ fn everything_wrong_is_reported_at_once_with_its_place() {
             "config/production.toml:1: server.tls.private_key is missing: [server.tls] cannot do without it",
             "config/production.toml:2: server.tls.certificate must be a text, not the number 3",
             "config/production.toml:5: database.url has the scheme `mysql`: only sqlite:// and postgres:// are known",
-            "config/production.toml:6: database.pool_size must be at least 1",
+            "config/production.toml:6: database.pool_size must be between 1 and 1000, got 0",
             "APP_LOG__LEVLE: log.levle is not a setting; did you mean log.level (APP_LOG__LEVEL)?",
             "PORT: server.port must be a whole number from 0 to 65535, not the text \"http\"",
             "SECRET_KEY: service.secret_key is shorter than 32 bytes: set SECRET_KEY to e.g. the output of `openssl rand -hex 32`",
