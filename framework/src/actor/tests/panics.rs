@@ -222,6 +222,22 @@ fn an_actor_that_panics_too_often_is_stopped_and_its_mailbox_is_dead_letters() {
     });
 }
 
+#[test]
+fn an_actor_that_panics_when_its_last_address_is_gone_handles_its_mailbox_after_the_restart_and_ends() {
+    run(async {
+        let rig = Rig::new();
+        let (addr, _) = fragile(&rig.actors, policy(3, Duration::from_millis(1)));
+        for _ in 0..2 {
+            addr.do_send(Break::Handler);
+            addr.do_send(Count);
+        }
+        drop(addr);
+        eventually("the end", || rig.actors.snapshot().is_empty()).await;
+        let outcomes: Vec<_> = rig.named("Fragile Count").iter().map(outcome).collect();
+        assert_eq!(outcomes, ["handled", "handled"]);
+    });
+}
+
 struct Reluctant;
 
 impl Actor for Reluctant {
@@ -287,5 +303,40 @@ fn a_panic_on_a_blocking_thread_is_recorded_and_replaces_the_instance() {
         assert_eq!(addr.ask(Risk(false), SOON).await, Ok(1));
         let spans = rig.named("Blocker Risk");
         assert_eq!(spans.iter().filter(|span| outcome(span) == "panic").count(), 1);
+    });
+}
+
+/// An answer that panics when nobody takes it.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "Bomb")]
+struct Arm;
+
+impl Handler<Arm> for Blocker {
+    type Result = MessageResult<Arm>;
+
+    fn handle(&mut self, _: Arm, _: &mut Self::Context) -> Self::Result {
+        MessageResult(Bomb)
+    }
+}
+
+#[test]
+fn a_panic_after_a_blocking_handler_leaves_no_worker_busy() {
+    run(async {
+        let actors = Actors::new(Telemetry::disabled());
+        let restart = policy(3, Duration::from_millis(1));
+        let addr = actors.blocking_pool("blocker", 1, || Blocker(0)).restart(restart).start().unwrap();
+        addr.do_send(Arm);
+        assert_eq!(addr.ask(Risk(false), SOON).await, Ok(1));
+        let deadline = std::time::Instant::now() + SOON;
+        actors.drain(deadline).await;
+        assert!(std::time::Instant::now() < deadline, "it is idle");
     });
 }

@@ -210,6 +210,15 @@ fn an_ask_of_a_stopped_actor_is_closed() {
     });
 }
 
+#[test]
+fn an_ask_without_end_has_no_deadline() {
+    run(async {
+        let rig = Rig::new();
+        let (addr, _) = busy(&rig);
+        assert_eq!(addr.ask(Work, Duration::MAX).await, Ok(()));
+    });
+}
+
 struct Stock;
 
 impl Actor for Stock {
