@@ -198,6 +198,7 @@ fn what_an_actor_sends_as_it_stops_is_handled_to_its_end_by_those_that_were_star
     run(async {
         let actors = Actors::new(Telemetry::disabled());
         let first = relay(&actors, None).recipient();
+        let _kept = first.clone();
         let farewell = move |_: &mut Context<_>| Farewell(first.clone(), || Job(20), 1);
         let _last = actors.actor("last", farewell).start();
         let report = actors.drain(in_five_seconds()).await;
@@ -214,9 +215,11 @@ fn what_an_actor_sends_to_blocking_ones_as_it_stops_is_handled() {
         let farewell = move |_: &mut Context<_>| Farewell(pool.clone(), || Block, 10);
         let _last = actors.actor("last", farewell).start();
         let mut drain = std::pin::pin!(actors.drain(in_five_seconds()));
+        while begun.load(SeqCst) == 0 {
+            assert!(tokio::time::timeout(Duration::from_millis(10), &mut drain).await.is_err());
+        }
         // Held until the stop is asked for, so that the messages do not fit into the workers' hands.
-        let _ = tokio::time::timeout(Duration::from_millis(50), &mut drain).await;
-        eventually("the first", || begun.load(SeqCst) == 1).await;
+        assert!(tokio::time::timeout(Duration::from_millis(50), &mut drain).await.is_err());
         (0..10).for_each(|_| go.send(()).unwrap());
         let report = drain.await;
         assert_eq!((report.handled, report.abandoned), (10, 0));

@@ -5,12 +5,20 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use actix::dev::SendError;
+use actix::dev::channel::channel;
 use actix::prelude::*;
+use opentelemetry::KeyValue;
 use opentelemetry::trace::FutureExt as _;
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
 use tracing_subscriber::layer::{Context as LayerContext, Layer, SubscriberExt as _};
 
-use super::{Rig, eventually, id, outcome, run};
-use crate::actor::{Actors, AskError, AskExt as _, Context, Pool, RestartPolicy};
+use super::{Rig, eventually, id, metered, outcome, run};
+use crate::actor::desk::Desk;
+use crate::actor::metrics::Ledger;
+use crate::actor::vitals::Vitals;
+use crate::actor::{
+    Actors, AskError, AskExt as _, BlockingContext, Causality, Context, Pool, RestartPolicy, blocking,
+};
 use crate::telemetry::Telemetry;
 
 const SOON: Duration = Duration::from_secs(5);
@@ -123,6 +131,62 @@ fn what_a_closed_mailbox_refuses_is_a_dead_letter_in_the_senders_trace() {
         let dead = rig.named("Member Work");
         assert_eq!(dead.len(), 2);
         assert!(dead.iter().all(|span| span.parent_span_id == id(&sender) && outcome(span) == "dead_letter"));
+    });
+}
+
+#[test]
+fn what_a_closed_mailbox_refuses_is_counted_by_its_reason() {
+    run(async {
+        let (telemetry, provider, exporter) = metered();
+        let pool = pool(&Actors::new(telemetry.clone()));
+        kill(&pool.addrs()[0]).await;
+        kill(&pool.addrs()[1]).await;
+        {
+            let _cx = telemetry.root().attach();
+            pool.do_send(Work);
+            assert!(pool.addrs()[0].offer(Work).is_err());
+        }
+        provider.force_flush().unwrap();
+        let exported = exporter.get_finished_metrics().unwrap();
+        let counted: Vec<_> = exported
+            .iter()
+            .flat_map(|all| all.scope_metrics())
+            .flat_map(|scope| scope.metrics())
+            .filter(|metric| metric.name() == "actor.mailbox.rejected")
+            .flat_map(|metric| match metric.data() {
+                AggregatedMetrics::U64(MetricData::Sum(sum)) => sum.data_points().collect(),
+                _ => Vec::new(),
+            })
+            .collect();
+        assert_eq!(counted.iter().map(|point| point.value()).collect::<Vec<_>>(), [2]);
+        let reason = KeyValue::new("actor.message.outcome", "dead_letter");
+        assert!(counted[0].attributes().any(|attribute| *attribute == reason));
+    });
+}
+
+struct Thread;
+
+impl Actor for Thread {
+    type Context = BlockingContext<Self>;
+}
+
+#[test]
+fn a_pool_that_is_short_of_a_thread_ends_those_that_have_started() {
+    run(async {
+        let vitals = Arc::new(Vitals::new("threads".into(), "Thread", None));
+        let ledger = Arc::<Ledger>::default();
+        ledger.enter(Arc::clone(&vitals));
+        let desk = Arc::new(Desk::new(Telemetry::disabled(), None, Causality::default(), vitals));
+        let (sender, receiver) = channel(1);
+        let ends = (Addr::new(sender).downgrade(), receiver);
+        let short = |name: String, life| match name.as_str() {
+            "threads-1" => Err(std::io::Error::other("no more threads")),
+            _ => blocking::thread(name, life),
+        };
+        let telling = (desk, Arc::clone(&ledger));
+        let factory = Box::new(|| Thread);
+        assert!(blocking::start(2, ends, telling, RestartPolicy::never(), factory, short).is_err());
+        eventually("the end of the first", || ledger.live().is_empty()).await;
     });
 }
 

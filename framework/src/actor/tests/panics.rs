@@ -103,7 +103,7 @@ impl Handler<Sleep> for Fragile {
 }
 
 fn policy(max_restarts: usize, backoff: Duration) -> RestartPolicy {
-    RestartPolicy { max_restarts, within: SOON, backoff_min: backoff, backoff_max: backoff }
+    RestartPolicy::new().max_restarts(max_restarts).within(SOON).backoff(backoff, backoff)
 }
 
 fn fragile(actors: &Actors, policy: RestartPolicy) -> (Addr<Fragile>, Arc<AtomicUsize>) {
@@ -192,7 +192,7 @@ fn futures_of_a_panicked_actor_are_dropped_before_the_pause() {
 fn messages_wait_in_the_mailbox_during_the_pause_and_are_handled_after_it() {
     run(async {
         let actors = Actors::new(Telemetry::disabled());
-        let (addr, _) = fragile(&actors, policy(3, Duration::from_millis(50)));
+        let (addr, _) = fragile(&actors, policy(3, Duration::from_millis(300)));
         addr.do_send(Break::Handler);
         let asked = [addr.send(Count), addr.send(Count)];
         eventually("the panic", || actors.snapshot()[0].condition == ActorCondition::Restarting).await;
