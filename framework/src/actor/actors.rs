@@ -112,17 +112,20 @@ impl Actors {
         self.inner.ledger.live().iter().map(|vitals| vitals.snapshot()).collect()
     }
 
-    /// Waits until every mailbox is empty and every answer is given, then stops all actors, the last started first.
+    /// Waits until every mailbox is empty and the work of all messages is done, then stops all actors, the last
+    /// started first.
     ///
     /// What is left at the deadline is stopped where it stands: queued messages become dead letters in their
-    /// senders' traces, running futures are dropped. A handler that blocks its thread cannot be stopped; it is
-    /// named in the report. Messages may still be sent meanwhile; stop what sends them first.
+    /// senders' traces, the actors' running futures are dropped. A `ResponseFuture` belongs to the runtime: it is
+    /// counted and goes on. A handler that blocks its thread cannot be stopped; it is named in the report and in an
+    /// error of the log. Messages may still be sent meanwhile; stop what sends them first. Timers, streams and what
+    /// they started hold nothing up; see the [module](super) for what is awaited.
     pub async fn drain(&self, deadline: Instant) -> DrainReport {
         drain::drain(&self.inner.ledger, deadline).await
     }
 
-    fn desk(&self, name: Cow<'static, str>, kind: &'static str) -> Arc<Desk> {
-        let vitals = Arc::new(Vitals::new(name, kind));
+    fn desk(&self, name: Cow<'static, str>, kind: &'static str, member: Option<usize>) -> Arc<Desk> {
+        let vitals = Arc::new(Vitals::new(name, kind, member));
         self.inner.ledger.enter(Arc::clone(&vitals));
         let Inner { telemetry, histograms, causality, .. } = &*self.inner;
         Arc::new(Desk::new(telemetry.clone(), histograms.clone(), *causality, vitals))
@@ -148,17 +151,18 @@ impl Plan {
         Self { actors: actors.clone(), name, capacity: CAPACITY, restart: RestartPolicy::default() }
     }
 
-    fn start<A, F>(&self, arbiter: Option<&ArbiterHandle>, factory: F) -> Addr<A>
+    fn start<A, F>(&self, member: Option<usize>, arbiter: Option<&ArbiterHandle>, factory: F) -> Addr<A>
     where
         A: Actor<Context = Context<A>>,
         F: Fn(&mut Context<A>) -> A + Send + 'static,
     {
-        let desk = self.actors.desk(self.name.clone(), short_name::<A>());
+        let desk = self.actors.desk(self.name.clone(), short_name::<A>(), member);
         let ledger = Arc::clone(&self.actors.inner.ledger);
         let (sender, receiver) = channel(self.capacity);
         let restart = self.restart;
+        // Made here, since an arbiter that has stopped drops what it is given.
+        let unlisted = Unlist { ledger: Arc::clone(&ledger), desk: Some(Arc::clone(&desk)) };
         let start = move || {
-            let unlisted = Unlist { ledger: Arc::clone(&ledger), desk: Some(Arc::clone(&desk)) };
             let root = desk.root.clone();
             let factory: Factory<A> = Rc::new(factory);
             let mut ctx = Context::seated(receiver, desk, Rc::clone(&factory));
@@ -179,7 +183,7 @@ impl Plan {
     }
 }
 
-/// Takes an actor off the list whose factory panicked before it ever lived.
+/// Takes an actor off the list that never lived.
 struct Unlist {
     ledger: Arc<Ledger>,
     desk: Option<Arc<Desk>>,
@@ -194,7 +198,10 @@ impl Unlist {
 impl Drop for Unlist {
     fn drop(&mut self) {
         if let Some(desk) = &self.desk {
-            tracing::error!(actor = %desk.vitals.name, "an actor's factory panicked; the actor was not started");
+            tracing::error!(
+                actor = %desk.vitals,
+                "an actor was not started: its factory panicked, or its arbiter has stopped"
+            );
             desk.vitals.stopped();
             self.ledger.leave(&desk.vitals);
         }
@@ -247,7 +254,7 @@ impl<F> ActorBuilder<F> {
         A: Actor<Context = Context<A>>,
         F: Fn(&mut Context<A>) -> A + Send + 'static,
     {
-        self.plan.start(self.arbiter.as_ref(), self.factory)
+        self.plan.start(None, self.arbiter.as_ref(), self.factory)
     }
 }
 
@@ -283,9 +290,9 @@ impl<F> PoolBuilder<F> {
         let members = (0..self.members.max(1)).map(|number| {
             let factory = Arc::clone(&factory);
             let arbiter = self.arbiters.get(number % self.arbiters.len().max(1));
-            self.plan.start(arbiter, move |ctx: &mut Context<A>| factory(ctx))
+            self.plan.start(Some(number), arbiter, move |ctx: &mut Context<A>| factory(ctx))
         });
-        Pool::new(members.collect())
+        Pool::new(self.plan.name.clone(), members.collect())
     }
 }
 
@@ -315,12 +322,19 @@ impl<F> BlockingPoolBuilder<F> {
         F: Fn() -> A + Send + Sync + 'static,
     {
         let Self { plan, threads, factory } = self;
-        let desk = plan.actors.desk(plan.name.clone(), short_name::<A>());
+        let desk = plan.actors.desk(plan.name.clone(), short_name::<A>(), None);
         let ledger = Arc::clone(&plan.actors.inner.ledger);
         let (sender, receiver) = channel(plan.capacity);
         let addr = Addr::new(sender);
         let ends = (addr.downgrade(), receiver);
-        blocking::start(threads.max(1), ends, (desk, ledger), plan.restart, Box::new(factory))?;
+        blocking::start(
+            threads.max(1),
+            ends,
+            (desk, ledger),
+            plan.restart,
+            Box::new(factory),
+            blocking::thread,
+        )?;
         Ok(addr)
     }
 }

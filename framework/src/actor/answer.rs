@@ -8,12 +8,13 @@ use opentelemetry::Context;
 use opentelemetry::trace::{Status, TraceContextExt as _};
 use pin_project_lite::pin_project;
 
-use super::desk::{Desk, panic_text, record_panic};
+use super::desk::{Desk, record_panic};
 use super::hop::Hop;
 use super::origin::Fate;
 use super::outcome::Outcome;
 use super::recorder::{Begun, close};
 use super::stamp::Stamp;
+use crate::telemetry::panic_message;
 
 /// The telemetry of a handler whose answer is still to come. Dropped unfinished, it says `cancelled`.
 pub(super) struct Answer {
@@ -112,7 +113,7 @@ impl<F: Future> Future for Answering<F> {
                 // There is no answer to return: the runtime ends the task, and the asker's channel closes. The
                 // future could not touch the actor, so the actor need not be restarted.
                 if let Some(answer) = this.answer.take() {
-                    answer.panicked(&panic_text(&*panic));
+                    answer.panicked(panic_message(&*panic));
                 }
                 resume_unwind(panic)
             }

@@ -4,16 +4,13 @@ use std::time::{Duration, Instant};
 
 use actix::Message;
 use actix::dev::SendError;
-use opentelemetry::{Context, KeyValue, Value};
+use opentelemetry::Context;
 use tokio::sync::oneshot;
 
-use super::desk::{MESSAGE, refusal_span};
-use super::label::short_name;
 use super::mail::Mail;
 use super::origin::{Call, Fate};
 use super::outcome::Outcome;
-use super::stamp::Stamp;
-use crate::telemetry::Telemetry;
+use super::refusal::note;
 
 /// Why an [`ask`] has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,29 +60,33 @@ where
     M: Message + Send + 'static,
     M::Result: Send,
 {
-    let wanted = Instant::now() + timeout;
+    // None if it lies beyond what the clock can tell.
+    let wanted = Instant::now().checked_add(timeout);
     let cx = Context::current();
     let inherited = cx.get::<Call>().and_then(|call| call.deadline);
-    let deadline = inherited.map_or(wanted, |earlier| earlier.min(wanted));
+    let deadline = [inherited, wanted].into_iter().flatten().min();
     let fate = Arc::new(Fate::default());
     let (reply, answer) = oneshot::channel::<M::Result>();
-    let sent = {
+    let (posted, unclaimed) = {
         let call = Call::new(deadline, Arc::clone(&fate), Box::new(reply));
         let cx = cx.with_value(call);
         let _cx = cx.clone().attach();
-        match to.post(message) {
-            Ok(()) if cx.get::<Call>().is_some_and(Call::is_unclaimed) => Err(AskError::NotTraced),
-            Ok(()) => Ok(()),
-            Err(SendError::Full(_)) => Err(AskError::MailboxFull),
-            Err(SendError::Closed(_)) => Err(AskError::Closed),
-        }
+        (to.post(message), cx.get::<Call>().is_some_and(Call::is_unclaimed))
     };
-    if let Err(AskError::MailboxFull) = sent {
-        reject::<M>(to.actor());
-    }
+    note(to.actor(), &posted);
+    let sent = match posted {
+        Ok(()) if unclaimed => Err(AskError::NotTraced),
+        Ok(()) => Ok(()),
+        Err(SendError::Full(_)) => Err(AskError::MailboxFull),
+        Err(SendError::Closed(_)) => Err(AskError::Closed),
+    };
     async move {
         sent?;
-        match tokio::time::timeout_at(deadline.into(), answer).await {
+        let answer = match deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline.into(), answer).await,
+            None => Ok(answer.await),
+        };
+        match answer {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(_)) => Err(match fate.get() {
                 Some(Outcome::Panic) => AskError::Panicked,
@@ -98,9 +99,10 @@ where
     }
 }
 
-/// Sends a message without waiting, unless the mailbox is full: that is counted and stands in the sender's trace.
+/// Sends a message without waiting, unless the mailbox is full or closed: that is counted and stands in the sender's
+/// trace.
 ///
-/// It is `try_send` for the rest; actix gives a full mailbox no way to be noticed there.
+/// It is `try_send` for the rest; actix gives no way to notice a refusal there.
 ///
 /// # Errors
 ///
@@ -111,9 +113,7 @@ where
     M: Message + Send + 'static,
 {
     let sent = to.post(message);
-    if let Err(SendError::Full(_)) = &sent {
-        reject::<M>(to.actor());
-    }
+    note(to.actor(), &sent);
     sent
 }
 
@@ -148,23 +148,3 @@ pub trait AskExt {
 }
 
 impl<T> AskExt for T {}
-
-/// A full mailbox, from the sender's side: the message never reached anything of the receiver's.
-fn reject<M>(actor: Option<&'static str>) {
-    let Some(telemetry) = Telemetry::current() else { return };
-    let message = short_name::<M>();
-    if let Some(meter) = telemetry.meter() {
-        let rejected = meter
-            .u64_counter("actor.mailbox.rejected")
-            .with_unit("{message}")
-            .with_description("Messages that a full mailbox refused.")
-            .build();
-        let actor = actor.unwrap_or("unknown");
-        rejected.add(1, &[KeyValue::new("actor.type", actor), KeyValue::new(MESSAGE, message)]);
-    }
-    let Some(tracer) = telemetry.tracer() else { return };
-    let cx = Context::current();
-    let span = actor.map_or_else(|| message.to_owned(), |actor| format!("{actor} {message}"));
-    let actor = Value::from(actor.unwrap_or("unknown"));
-    refusal_span(tracer, &cx, &span, &actor, message, Outcome::MailboxFull, Stamp::now());
-}

@@ -12,12 +12,13 @@ use actix::{Actor, ActorContext, ActorState, Addr, Handler, Message, System, Wea
 use parking_lot::{Condvar, Mutex};
 
 use super::answer::Answer;
-use super::desk::{Desk, panic_text};
+use super::desk::Desk;
 use super::letter::{Grave, Host, Letter};
 use super::metrics::Ledger;
 use super::origin::Via;
 use super::recorder::{Dequeued, Recorder};
 use super::restart::{Intensity, RestartPolicy};
+use crate::telemetry::panic_message;
 
 /// The execution context of an actor whose handlers may block: `type Context = BlockingContext<Self>`.
 ///
@@ -67,9 +68,14 @@ impl<A: Actor<Context = Self>> Host for BlockingContext<A> {
         &mut self.recorder
     }
 
-    fn crash(&mut self, text: String) {
-        self.recorder.desk.vitals.panicked(&text);
-        self.crash = Some(text);
+    /// Nothing is spawned here.
+    fn work_for_message(&mut self, _: bool) -> bool {
+        false
+    }
+
+    fn crash(&mut self, text: &str) {
+        self.recorder.desk.vitals.panicked(text);
+        self.crash = Some(text.to_owned());
     }
 
     fn expect_answer(&mut self, answer: Answer) {
@@ -118,28 +124,19 @@ struct State<A: Actor> {
 }
 
 impl<A: Actor<Context = BlockingContext<A>>> Shared<A> {
-    /// The next message; `None` when there will be none.
-    fn take(&self) -> Option<Envelope<A>> {
+    /// The next message and the worker's turn at it; `None` when there will be none.
+    fn take(&self) -> Option<(Envelope<A>, Turn<'_, A>)> {
         let mut state = self.state.lock();
         loop {
             if let Some(envelope) = state.queue.pop_front() {
                 state.busy += 1;
                 wake(&state);
-                return Some(envelope);
+                return Some((envelope, Turn(self)));
             }
             if state.closed {
                 return None;
             }
             self.changed.wait(&mut state);
-        }
-    }
-
-    fn done(&self) {
-        let mut state = self.state.lock();
-        state.busy -= 1;
-        if state.busy == 0 && state.queue.is_empty() {
-            self.desk.vitals.set_depth(0);
-            wake(&state);
         }
     }
 
@@ -164,6 +161,20 @@ impl<A: Actor<Context = BlockingContext<A>>> Shared<A> {
     }
 }
 
+/// A worker at a message, also if it panics.
+struct Turn<'a, A: Actor<Context = BlockingContext<A>>>(&'a Shared<A>);
+
+impl<A: Actor<Context = BlockingContext<A>>> Drop for Turn<'_, A> {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.busy -= 1;
+        if state.busy == 0 && state.queue.is_empty() {
+            self.0.desk.vitals.set_depth(0);
+            wake(&state);
+        }
+    }
+}
+
 fn wake<A: Actor>(state: &State<A>) {
     if let Some(waker) = &state.forwarder {
         waker.wake_by_ref();
@@ -178,13 +189,19 @@ impl<A: Actor<Context = BlockingContext<A>>> Drop for Shared<A> {
     }
 }
 
-/// Starts the threads of a pool and the task that hands them their messages.
+/// Starts a thread of the operating system.
+pub(super) fn thread(name: String, life: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
+    std::thread::Builder::new().name(name).spawn(life).map(drop)
+}
+
+/// Starts the threads of a pool, by `thread`, and the task that hands them their messages.
 pub(super) fn start<A: Actor<Context = BlockingContext<A>>>(
     threads: usize,
     (address, receiver): (WeakAddr<A>, AddressReceiver<A>),
     (desk, ledger): (Arc<Desk>, Arc<Ledger>),
     policy: RestartPolicy,
     factory: Box<dyn Fn() -> A + Send + Sync>,
+    thread: impl Fn(String, Box<dyn FnOnce() + Send>) -> std::io::Result<()>,
 ) -> std::io::Result<()> {
     let name = desk.vitals.name.clone();
     let state = State { queue: VecDeque::new(), busy: 0, workers: threads, closed: false, forwarder: None };
@@ -201,7 +218,7 @@ pub(super) fn start<A: Actor<Context = BlockingContext<A>>>(
     for number in 0..threads {
         let pool = Arc::clone(&shared);
         let system = System::try_current();
-        std::thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
+        let life = move || {
             let _telemetry = pool.desk.telemetry.enter_thread();
             if let Some(system) = system {
                 System::set_current(system);
@@ -210,7 +227,9 @@ pub(super) fn start<A: Actor<Context = BlockingContext<A>>>(
             let mut state = pool.state.lock();
             state.workers -= 1;
             wake(&state);
-        })?;
+        };
+        // Those that have started would wait for messages for ever.
+        thread(format!("{name}-{number}"), Box::new(life)).inspect_err(|_| shared.close(true))?;
     }
     let forwarder = Forwarder { receiver: Some(receiver), pool: shared, waker: None, round: 0 };
     #[allow(clippy::disallowed_methods, reason = "an actor outlives the trace that it was started in")]
@@ -235,14 +254,12 @@ fn work<A: Actor<Context = BlockingContext<A>>>(pool: &Arc<Shared<A>>) {
             Ok(false) => return,
             Ok(true) => ctx.crash.take(),
             Err(panic) => {
-                let text = panic_text(&*panic);
-                ctx.crash(text.clone());
-                ctx.crash = None;
-                Some(text)
+                ctx.crash(panic_message(&*panic));
+                ctx.crash.take()
             }
         };
         let Some(text) = panic else { continue };
-        let name = &pool.desk.vitals.name;
+        let name = &pool.desk.vitals;
         let Some(pause) = intensity.next_pause(Instant::now()) else {
             tracing::error!(actor = %name, panic = %text, "a blocking actor panicked too often; its thread ends");
             return;
@@ -272,12 +289,12 @@ fn live<A: Actor<Context = BlockingContext<A>>>(pool: &Shared<A>, ctx: &mut Bloc
     hook(&mut || actor.started(ctx));
     ctx.state = ActorState::Running;
     let again = loop {
-        let Some(mut envelope) = pool.take() else { break false };
+        let Some((mut envelope, turn)) = pool.take() else { break false };
         ctx.recorder.forget_time();
         envelope.handle(&mut actor, ctx);
         ctx.recorder.publish();
         drop(envelope);
-        pool.done();
+        drop(turn);
         if ctx.crash.is_some() {
             return true;
         }
@@ -346,7 +363,7 @@ impl<A: Actor<Context = BlockingContext<A>>> Future for Forwarder<A> {
         }
         let deserted = this.pool.state.lock().workers == 0;
         let terminated = vitals.is_termination_requested() || deserted;
-        if terminated || vitals.is_stop_requested() || (empty && !receiver.connected()) {
+        if terminated || (empty && (vitals.is_stop_requested() || !receiver.connected())) {
             this.bury(terminated);
             return Poll::Ready(());
         }

@@ -23,14 +23,14 @@ impl Default for Causality {
 impl Causality {
     /// Tells in a row that stay in one trace. Default 16.
     #[must_use]
-    pub fn depth(mut self, depth: u16) -> Self {
+    pub const fn depth(mut self, depth: u16) -> Self {
         self.depth = depth;
         self
     }
 
     /// How old a chain of tells may grow in one trace. Default 60 s.
     #[must_use]
-    pub fn age(mut self, age: Duration) -> Self {
+    pub const fn age(mut self, age: Duration) -> Self {
         self.age = age;
         self
     }

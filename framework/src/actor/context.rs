@@ -17,7 +17,7 @@ use actix::{
 };
 
 use super::answer::Answer;
-use super::carried::Carried;
+use super::carried::{Carried, Errand, Work};
 use super::desk::Desk;
 use super::label::short_name;
 use super::later::{Delayed, Items, Letters, Notified, Tick};
@@ -25,6 +25,7 @@ use super::letter::{Host, Letter};
 use super::origin::Via;
 use super::recorder::Recorder;
 use super::runner::Runner;
+use crate::telemetry::panic_message;
 
 /// The execution context of a traced actor: `type Context = spanbox::actor::Context<Self>`.
 ///
@@ -44,6 +45,12 @@ pub struct Context<A: Actor<Context = Self>> {
     /// Counts restarts: the futures of an older instance are not polled any more.
     pub(super) instance: u32,
     answer: Option<Answer>,
+    /// Whether what is spawned now is the work of a message.
+    for_message: bool,
+    /// Shared with each future that the mailbox waits for: actix tells of none that it has taken over.
+    holds: Rc<()>,
+    /// From a panic until the mailbox of the actor built anew is read: without an address actix would end it first.
+    held: Option<Addr<A>>,
 }
 
 /// Builds the actor at its start and after each panic.
@@ -78,6 +85,9 @@ impl<A: Actor<Context = Self>> Context<A> {
             reborn: false,
             instance: 0,
             answer: None,
+            for_message: false,
+            holds: Rc::default(),
+            held: None,
         }
     }
 
@@ -129,9 +139,13 @@ impl<A: Actor<Context = Self>> Context<A> {
         }
     }
 
-    /// Whether the actor was built anew since the last call.
+    /// Whether the actor was built anew since the last call. The mailbox must be read next.
     pub(super) fn take_reborn(&mut self) -> bool {
-        std::mem::take(&mut self.reborn)
+        let reborn = std::mem::take(&mut self.reborn);
+        if reborn {
+            self.held = None;
+        }
+        reborn
     }
 
     /// The pause is over: the next poll builds a new actor from the factory and starts it.
@@ -141,12 +155,14 @@ impl<A: Actor<Context = Self>> Context<A> {
 
     /// Whether the mailbox was looked at and found empty in the poll that has just ended.
     pub(super) fn has_emptied_mailbox(&self) -> bool {
-        !self.waiting()
+        !self.waiting() && Rc::strong_count(&self.holds) == 1
     }
 
-    fn carry<F>(&mut self, future: F) -> Carried<F> {
+    fn carry<F>(&mut self, future: F, hold: Option<Rc<()>>) -> Carried<F> {
         let answer = self.answer.take();
-        Carried::new(future, self.instance, answer)
+        let for_message = self.for_message;
+        let errand = (for_message && answer.is_none()).then(|| Errand::new(&self.recorder.desk));
+        Carried::new(future, self.instance, Work { answer, errand, for_message, hold })
     }
 }
 
@@ -170,10 +186,15 @@ impl<A: Actor<Context = Self>> Host for Context<A> {
         &mut self.recorder
     }
 
-    fn crash(&mut self, text: String) {
-        self.recorder.desk.vitals.panicked(&text);
+    fn work_for_message(&mut self, yes: bool) -> bool {
+        std::mem::replace(&mut self.for_message, yes)
+    }
+
+    fn crash(&mut self, text: &str) {
+        self.recorder.desk.vitals.panicked(text);
         self.instance = self.instance.wrapping_add(1);
-        self.crash = Crash::Fresh(text);
+        self.crash = Crash::Fresh(text.to_owned());
+        self.held = Some(self.address());
     }
 
     fn expect_answer(&mut self, answer: Answer) {
@@ -185,7 +206,8 @@ impl<A: Actor<Context = Self>> Host for Context<A> {
     }
 
     fn run(&mut self, work: impl Future<Output = ()> + 'static) {
-        self.spawn(wrap_future(work));
+        // It holds the answer to its message, which is awaited and counted as such.
+        self.parts.spawn(Carried::new(wrap_future(work), self.instance, Work::default()));
     }
 }
 
@@ -213,7 +235,7 @@ impl<A: Actor<Context = Self>> AsyncContext<A> for Context<A> {
     where
         F: ActorFuture<A, Output = ()> + 'static,
     {
-        let carried = self.carry(future);
+        let carried = self.carry(future, None);
         self.parts.spawn(carried)
     }
 
@@ -221,7 +243,7 @@ impl<A: Actor<Context = Self>> AsyncContext<A> for Context<A> {
     where
         F: ActorFuture<A, Output = ()> + 'static,
     {
-        let carried = self.carry(future);
+        let carried = self.carry(future, Some(Rc::clone(&self.holds)));
         self.parts.wait(carried);
     }
 
@@ -319,7 +341,7 @@ impl<A: Actor<Context = Self>> Context<A> {
     fn is_gone(&self, call: &str) -> bool {
         let gone = self.state() == ActorState::Stopped;
         if gone {
-            tracing::error!(actor = %self.recorder.desk.vitals.name, "{call} on an actor that has stopped");
+            tracing::error!(actor = %self.recorder.desk.vitals, "{call} on an actor that has stopped");
         }
         gone
     }
@@ -369,7 +391,7 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Rebirth {
         }));
         match fresh {
             Ok(()) => ctx.reborn = true,
-            Err(panic) => ctx.crash(super::desk::panic_text(&*panic)),
+            Err(panic) => ctx.crash(panic_message(&*panic)),
         }
         Poll::Ready(())
     }

@@ -52,7 +52,7 @@ impl Desk {
     pub(super) fn stray(kind: &'static str) -> Self {
         let telemetry = Telemetry::current().unwrap_or_else(Telemetry::disabled);
         let histograms = telemetry.meter().map(Histograms::new);
-        let vitals = Arc::new(Vitals::new(Cow::Borrowed(kind), kind));
+        let vitals = Arc::new(Vitals::new(Cow::Borrowed(kind), kind, None));
         Self::new(telemetry, histograms, Causality::default(), vitals)
     }
 
@@ -163,15 +163,4 @@ pub(super) fn record_panic(cx: &Context, text: &str) {
     span.add_event("exception", exception);
     span.set_attribute(KeyValue::new("error.type", "panic"));
     span.set_status(Status::error(text.to_owned()));
-}
-
-/// The text of a caught panic.
-pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    if let Some(text) = panic.downcast_ref::<&'static str>() {
-        (*text).to_owned()
-    } else if let Some(text) = panic.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        "a panic without a text".to_owned()
-    }
 }

@@ -13,9 +13,12 @@ use super::vitals::Vitals;
 pub struct DrainReport {
     /// Messages handled to the end during the drain.
     pub handled: u64,
-    /// Messages given up: dead letters, and handlers whose answer was cut off.
+    /// What was given up: dead letters, answers that were cut off or are still on the way, and futures that messages
+    /// spawned.
     pub abandoned: u64,
-    /// Actors that did not even stop, because a handler blocks their thread. What they hold is not counted.
+    /// Actors that did not even stop, because a handler blocks their thread: their names, a pool's member with its
+    /// number. What these handlers do is not counted. The drain logs them as an error; whoever ends the process
+    /// should hand them on, since their threads end with it, wherever they are.
     pub unresponsive: Vec<String>,
 }
 
@@ -37,19 +40,25 @@ pub(super) async fn drain(ledger: &Ledger, deadline: Instant) -> DrainReport {
             wait_until(deadline, || vitals.is_stopped()).await;
         }
     }
-    for vitals in live.iter().filter(|vitals| !vitals.is_stopped()) {
+    live.retain(|vitals| !vitals.is_stopped());
+    let errands: Vec<_> = live.iter().map(|vitals| vitals.errands() as u64).collect();
+    for vitals in &live {
         vitals.request_termination();
     }
     wait_until(Instant::now() + LAST_WORDS, || live.iter().all(|vitals| vitals.is_stopped())).await;
 
+    let cut_off: u64 =
+        live.iter().zip(errands).filter(|(vitals, _)| vitals.is_stopped()).map(|of| of.1).sum();
+    live.retain(|vitals| !vitals.is_stopped());
+    let unresponsive: Vec<_> = live.iter().map(ToString::to_string).collect();
+    if !unresponsive.is_empty() {
+        tracing::error!(actors = ?unresponsive, "actors did not stop: handlers block their threads");
+    }
+    let outlived = ledger.outlived() as u64;
     DrainReport {
         handled: ledger.total(Outcome::Handled) - handled,
-        abandoned: self::lost(ledger) - lost,
-        unresponsive: live
-            .iter()
-            .filter(|vitals| !vitals.is_stopped())
-            .map(|vitals| vitals.name.clone().into_owned())
-            .collect(),
+        abandoned: self::lost(ledger) - lost + cut_off + outlived,
+        unresponsive,
     }
 }
 
@@ -73,17 +82,18 @@ async fn wait_until_idle(ledger: &Ledger, deadline: Instant) -> bool {
         if !wait_until(deadline, || all_idle(&live).is_some()).await {
             return false;
         }
+        if Instant::now() >= deadline {
+            return false;
+        }
         let progress: u64 = Outcome::ALL.map(|outcome| ledger.total(outcome)).iter().sum();
-        if all_idle(&live).is_some_and(|reports| reports.iter().all(|idle| *idle)) {
+        let idle = all_idle(&live).is_some_and(|reports| reports.iter().all(|idle| *idle));
+        if idle && ledger.outlived() == 0 {
             if quiet_at == Some(progress) {
                 return true;
             }
             quiet_at = Some(progress);
         } else {
             quiet_at = None;
-            if Instant::now() >= deadline {
-                return false;
-            }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }

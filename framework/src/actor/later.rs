@@ -14,8 +14,9 @@ use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
 use super::context::Context;
-use super::desk::{panic_text, record_panic};
+use super::desk::record_panic;
 use super::letter::{Host as _, Letter};
+use crate::telemetry::panic_message;
 
 /// Starts a trace for each run of something that was set up earlier, with a link to who set it up.
 pub(super) struct Tick {
@@ -45,7 +46,7 @@ impl Tick {
         let ran = catch_unwind(AssertUnwindSafe(|| f(ctx)));
         drop(current);
         if let Err(panic) = &ran {
-            record_panic(&cx, &panic_text(&**panic));
+            record_panic(&cx, panic_message(&**panic));
         }
         cx.span().end();
         if let Err(panic) = ran {

@@ -14,20 +14,23 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::answer::{Answer, Answering};
-use super::desk::{Desk, panic_text, record_panic, refusal_span};
+use super::desk::{Desk, record_panic, refusal_span};
 use super::label::short_name;
 use super::origin::{Fate, Origin, Via};
 use super::outcome::Outcome;
 use super::recorder::{Begun, Recorder};
 use super::stamp::Stamp;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Telemetry, panic_message};
 
 /// What a traced actor's context does for the messages that pass through it.
 pub(super) trait Host {
     fn recorder(&mut self) -> &mut Recorder;
 
+    /// Says whether what is spawned from now on is the work of a message, and what was said before.
+    fn work_for_message(&mut self, yes: bool) -> bool;
+
     /// The actor has panicked: no further message may reach it as it is.
-    fn crash(&mut self, text: String);
+    fn crash(&mut self, text: &str);
 
     /// The next future that is spawned is the answer to the message in work.
     fn expect_answer(&mut self, answer: Answer);
@@ -93,11 +96,12 @@ where
         let cx = if begun.start.is_some() { begun.cx.clone() } else { std::mem::take(&mut self.origin.cx) };
         let _cx = cx.attach();
         let _hop = begun.hop.enter();
+        let before = ctx.work_for_message(self.origin.via != Via::Later);
         match catch_unwind(AssertUnwindSafe(|| <A as Handler<M>>::handle(actor, message, ctx))) {
             Ok(result) => respond::<A, M>(result, ctx, reply, begun, self.origin.fate()),
             Err(panic) => {
-                let text = panic_text(&*panic);
-                record_panic(&Context::current(), &text);
+                let text = panic_message(&*panic);
+                record_panic(&Context::current(), text);
                 ctx.recorder().finish(&begun, Outcome::Panic);
                 if let Some(fate) = self.origin.fate() {
                     fate.set(Outcome::Panic);
@@ -105,6 +109,7 @@ where
                 ctx.crash(text);
             }
         }
+        ctx.work_for_message(before);
     }
 }
 
@@ -188,7 +193,8 @@ fn send<T>(reply: Option<OneshotSender<T>>, value: T) {
 
 impl<A, M: Message> Drop for Letter<A, M> {
     fn drop(&mut self) {
-        if self.message.is_none() {
+        // What was only set up for later is nobody's message yet.
+        if self.message.is_none() || self.origin.via == Via::Later {
             return;
         }
         let origin = &self.origin;

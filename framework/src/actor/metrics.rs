@@ -42,7 +42,22 @@ impl Histograms {
 #[derive(Default)]
 pub(super) struct Ledger {
     live: Mutex<Vec<Arc<Vitals>>>,
-    gone: Mutex<HashMap<Key, Totals>>,
+    gone: Mutex<Gone>,
+}
+
+#[derive(Default)]
+struct Gone {
+    totals: HashMap<Key, Totals>,
+    /// Stopped actors with answers on the way: the runtime runs a `ResponseFuture`, not the actor.
+    outlived: Vec<Arc<Vitals>>,
+}
+
+impl Gone {
+    fn settle(&mut self) {
+        for vitals in self.outlived.extract_if(.., |vitals| vitals.in_flight() == 0) {
+            self.totals.entry((vitals.name.clone(), vitals.kind)).or_default().add(&vitals);
+        }
+    }
 }
 
 type Key = (Cow<'static, str>, &'static str);
@@ -75,14 +90,19 @@ impl Ledger {
         let mut live = self.live.lock();
         let mut gone = self.gone.lock();
         if let Some(at) = live.iter().position(|other| Arc::ptr_eq(other, vitals)) {
-            live.remove(at);
-            gone.entry((vitals.name.clone(), vitals.kind)).or_default().add(vitals);
+            gone.outlived.push(live.remove(at));
+            gone.settle();
         }
     }
 
     /// The living, in the order of their start.
     pub(super) fn live(&self) -> Vec<Arc<Vitals>> {
         self.live.lock().clone()
+    }
+
+    /// Answers on the way of actors that have stopped.
+    pub(super) fn outlived(&self) -> usize {
+        self.gone.lock().outlived.iter().map(|vitals| vitals.in_flight()).sum()
     }
 
     /// A total over the living and the gone.
@@ -92,7 +112,12 @@ impl Ledger {
 
     fn totals(&self) -> HashMap<Key, Totals> {
         let live = self.live.lock();
-        let mut all = self.gone.lock().clone();
+        let mut gone = self.gone.lock();
+        gone.settle();
+        let mut all = gone.totals.clone();
+        for vitals in &gone.outlived {
+            all.entry((vitals.name.clone(), vitals.kind)).or_default().add(vitals);
+        }
         for vitals in live.iter() {
             let totals = all.entry((vitals.name.clone(), vitals.kind)).or_default();
             totals.add(vitals);

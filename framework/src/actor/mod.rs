@@ -19,6 +19,7 @@ mod origin;
 mod outcome;
 mod pool;
 mod recorder;
+mod refusal;
 mod restart;
 mod runner;
 mod stamp;

@@ -110,8 +110,8 @@ pub(super) struct Call {
 pub(super) type Reply = Box<dyn Any + Send>;
 
 impl Call {
-    pub(super) fn new(deadline: Instant, fate: Arc<Fate>, reply: Reply) -> Self {
-        Self { deadline: Some(deadline), fate: Some(fate), reply: Mutex::new(Some(reply)) }
+    pub(super) fn new(deadline: Option<Instant>, fate: Arc<Fate>, reply: Reply) -> Self {
+        Self { deadline, fate: Some(fate), reply: Mutex::new(Some(reply)) }
     }
 
     /// Whether nobody has taken the address for the answer.

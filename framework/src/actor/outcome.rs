@@ -13,7 +13,7 @@ pub enum Outcome {
     Expired,
     /// The asker was gone when the message's turn came; it was not handled.
     Abandoned,
-    /// The actor stopped with the message in its mailbox.
+    /// The actor stopped with the message in its mailbox, or had stopped when it was sent.
     DeadLetter,
     /// The handler had begun, and its future was dropped: the actor stopped or restarted.
     Cancelled,

@@ -8,18 +8,22 @@ use std::time::{Duration, Instant};
 /// each panic of the period.
 #[derive(Clone, Copy, Debug)]
 pub struct RestartPolicy {
-    /// Restarts allowed in the period. Default 5.
-    pub max_restarts: usize,
-    /// The period. Default 30 s.
-    pub within: Duration,
-    /// The pause before the first restart of a period. Default 10 ms.
-    pub backoff_min: Duration,
-    /// The longest pause. Default 5 s.
-    pub backoff_max: Duration,
+    max_restarts: usize,
+    within: Duration,
+    backoff_min: Duration,
+    backoff_max: Duration,
 }
 
 impl Default for RestartPolicy {
     fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RestartPolicy {
+    /// Five restarts within 30 s, after pauses from 10 ms to 5 s.
+    #[must_use]
+    pub const fn new() -> Self {
         Self {
             max_restarts: 5,
             within: Duration::from_secs(30),
@@ -27,13 +31,33 @@ impl Default for RestartPolicy {
             backoff_max: Duration::from_secs(5),
         }
     }
-}
 
-impl RestartPolicy {
     /// A panic stops the actor for good.
     #[must_use]
-    pub fn never() -> Self {
-        Self { max_restarts: 0, ..Self::default() }
+    pub const fn never() -> Self {
+        Self::new().max_restarts(0)
+    }
+
+    /// Restarts allowed in the period. Default 5.
+    #[must_use]
+    pub const fn max_restarts(mut self, restarts: usize) -> Self {
+        self.max_restarts = restarts;
+        self
+    }
+
+    /// The period. Default 30 s.
+    #[must_use]
+    pub const fn within(mut self, period: Duration) -> Self {
+        self.within = period;
+        self
+    }
+
+    /// The pause before the first restart of a period, and the longest pause. Default 10 ms and 5 s.
+    #[must_use]
+    pub const fn backoff(mut self, first: Duration, longest: Duration) -> Self {
+        self.backoff_min = first;
+        self.backoff_max = longest;
+        self
     }
 }
 
@@ -67,12 +91,10 @@ mod tests {
     use super::*;
 
     fn policy() -> RestartPolicy {
-        RestartPolicy {
-            max_restarts: 3,
-            within: Duration::from_secs(10),
-            backoff_min: Duration::from_secs(1),
-            backoff_max: Duration::from_secs(3),
-        }
+        RestartPolicy::new()
+            .max_restarts(3)
+            .within(Duration::from_secs(10))
+            .backoff(Duration::from_secs(1), Duration::from_secs(3))
     }
 
     #[test]

@@ -10,10 +10,11 @@ use actix::{Actor, ActorContext as _};
 use tokio::time::Sleep;
 
 use super::context::Context;
-use super::desk::{Desk, panic_text};
+use super::desk::Desk;
 use super::letter::{Grave, Host as _};
 use super::metrics::Ledger;
 use super::restart::{Intensity, RestartPolicy};
+use crate::telemetry::panic_message;
 
 /// An actor at work: actix's own future of it, and around that the restarts, the stops and the reports of a drain.
 pub(super) struct Runner<A: Actor<Context = Context<A>>> {
@@ -62,8 +63,8 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
                 drop(actor);
             }));
             if let Err(panic) = dropped {
-                let text = panic_text(&*panic);
-                tracing::error!(actor = %self.desk.vitals.name, panic = %text, "an actor panicked as it stopped");
+                let text = panic_message(&*panic);
+                tracing::error!(actor = %self.desk.vitals, panic = %text, "an actor panicked as it stopped");
             }
         }
         self.desk.vitals.set_depth(0);
@@ -75,7 +76,7 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
 
     /// The pause before the next attempt, or `None` if the actor is given up.
     fn after_panic(&mut self, text: &str) -> Option<Pin<Box<Sleep>>> {
-        let name = &self.desk.vitals.name;
+        let name = &self.desk.vitals;
         match self.intensity.next_pause(Instant::now()) {
             Some(pause) => {
                 tracing::warn!(actor = %name, panic = %text, ?pause, "an actor panicked and is restarted");
@@ -111,10 +112,11 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
             // `started`, `stopping` and `stopped` have no sender whose context they could run in.
             let _root = (!self.begun || self.stopping).then(|| self.desk.root.clone().attach());
             self.begun = true;
+            let before = (asked_to_stop && !vitals.is_busy()).then(|| vitals.progress());
             match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut *actor).poll(task))) {
                 Ok(Poll::Ready(())) => return Poll::Ready(()),
                 Ok(Poll::Pending) => {}
-                Err(panic) => actor.ctx().crash(panic_text(&*panic)),
+                Err(panic) => actor.ctx().crash(panic_message(&*panic)),
             }
             if let Some(text) = actor.ctx().take_crash() {
                 // Polled once more, so that the futures of the broken actor are dropped before the pause.
@@ -133,13 +135,20 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
             }
             if actor.ctx().take_reborn() {
                 vitals.restarted();
-            } else if asked_to_stop && !self.stopping {
-                // Only now, so that what others sent to it as they stopped is handled.
-                self.stopping = true;
-                actor.ctx().stop();
-            } else {
+                continue;
+            }
+            if !asked_to_stop || self.stopping || vitals.is_busy() || !actor.ctx().has_emptied_mailbox() {
                 return Poll::Pending;
             }
+            actor.ctx().recorder().publish();
+            if before != Some(vitals.progress()) {
+                // It may have sent itself something: it is looked at once more, after the thread's other tasks.
+                task.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            // Only now, so that what others sent to it as they stopped is handled to the end.
+            self.stopping = true;
+            actor.ctx().stop();
         }
     }
 }
@@ -168,7 +177,7 @@ impl<A: Actor<Context = Context<A>>> Future for Runner<A> {
             }
             if round != this.round {
                 this.round = round;
-                this.desk.vitals.report(round, empty && this.desk.vitals.in_flight() == 0);
+                this.desk.vitals.report(round, empty && !this.desk.vitals.is_busy());
             }
         }
         Poll::Pending

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -28,26 +28,33 @@ pub enum ActorCondition {
 pub struct ActorSnapshot {
     /// The name it was started under.
     pub name: String,
+    /// Which member of its pool it is, counted from 0 as in [`Pool::addrs`](super::Pool::addrs).
+    pub member: Option<usize>,
     /// The actor's type, without path and generics.
     pub kind: &'static str,
     /// Whether it takes messages.
     pub condition: ActorCondition,
     /// Messages in the mailbox: exactly 0 when idle, otherwise the last depth that was measured at an enqueue.
     pub depth: u64,
-    /// Messages handled since the start, restarts included.
+    /// When it was started, in seconds of Unix time. All totals count from there, restarts included: a rate or a
+    /// mean over less is the difference of two snapshots.
+    pub since: f64,
+    /// Messages handled.
     pub handled: u64,
     /// Messages that were not handled to the end, whatever the reason.
     pub failed: u64,
-    /// Handled messages per second since the previous snapshot (or the start).
-    pub rate: f64,
     /// Asynchronous handlers that have begun and not answered.
     pub in_flight: usize,
-    /// Mean wait in the mailbox in seconds; `None` until one was measured (that takes a meter or a sampled trace).
-    pub wait_mean: Option<f64>,
-    /// Longest wait in the mailbox in seconds.
-    pub wait_max: Option<f64>,
-    /// Mean time from the start of the handler to the answer, in seconds.
-    pub processing_mean: Option<f64>,
+    /// Messages whose wait in the mailbox was measured: that takes a meter or a sampled trace.
+    pub waits: u64,
+    /// The sum of these waits in seconds.
+    pub wait_total: f64,
+    /// The longest of them in seconds; 0 without any.
+    pub wait_max: f64,
+    /// Messages whose time from the start of the handler to the answer was measured.
+    pub processings: u64,
+    /// The sum of these times in seconds.
+    pub processing_total: f64,
     /// Restarts after a panic.
     pub restarts: u64,
     /// The text of the last panic.
@@ -65,6 +72,8 @@ const TERMINATE: u8 = 2;
 pub(super) struct Vitals {
     pub(super) name: Cow<'static, str>,
     pub(super) kind: &'static str,
+    member: Option<usize>,
+    since: Stamp,
     outcomes: [AtomicU64; Outcome::ALL.len()],
     depth: AtomicU64,
     wait: Spread,
@@ -73,11 +82,11 @@ pub(super) struct Vitals {
     restarting: AtomicBool,
     stopped: AtomicBool,
     in_flight: AtomicUsize,
+    errands: AtomicUsize,
     /// Unix nanoseconds; 0 while no handler runs.
     busy_since: AtomicU64,
     busy_with: Mutex<&'static str>,
     last_panic: Mutex<Option<String>>,
-    rate: Mutex<(Instant, u64)>,
     request: AtomicU8,
     round: AtomicU64,
     idle_in: AtomicU64,
@@ -103,13 +112,16 @@ impl Spread {
         }
     }
 
-    fn mean(&self) -> Option<f64> {
-        let count = self.count.load(Relaxed);
-        (count > 0).then(|| self.nanos.load(Relaxed) as f64 / count as f64 / 1e9)
+    fn count(&self) -> u64 {
+        self.count.load(Relaxed)
     }
 
-    fn max(&self) -> Option<f64> {
-        (self.count.load(Relaxed) > 0).then(|| self.max.load(Relaxed) as f64 / 1e9)
+    fn total(&self) -> f64 {
+        self.nanos.load(Relaxed) as f64 / 1e9
+    }
+
+    fn max(&self) -> f64 {
+        self.max.load(Relaxed) as f64 / 1e9
     }
 }
 
@@ -118,10 +130,12 @@ fn nanos(duration: Duration) -> u64 {
 }
 
 impl Vitals {
-    pub(super) fn new(name: Cow<'static, str>, kind: &'static str) -> Self {
+    pub(super) fn new(name: Cow<'static, str>, kind: &'static str, member: Option<usize>) -> Self {
         Self {
             name,
             kind,
+            member,
+            since: Stamp::now(),
             outcomes: Default::default(),
             depth: AtomicU64::new(0),
             wait: Spread::default(),
@@ -130,10 +144,10 @@ impl Vitals {
             restarting: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
+            errands: AtomicUsize::new(0),
             busy_since: AtomicU64::new(0),
             busy_with: Mutex::new(""),
             last_panic: Mutex::new(None),
-            rate: Mutex::new((Instant::now(), 0)),
             request: AtomicU8::new(0),
             round: AtomicU64::new(0),
             idle_in: AtomicU64::new(0),
@@ -193,11 +207,32 @@ impl Vitals {
     }
 
     pub(super) fn answer_ended(&self) {
-        self.in_flight.fetch_sub(1, SeqCst);
+        if self.in_flight.fetch_sub(1, SeqCst) == 1 && self.is_stop_requested() {
+            // It may have run beside the actor, which waits for it to stop.
+            self.wake();
+        }
     }
 
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight.load(SeqCst)
+    }
+
+    pub(super) fn errand_begun(&self) {
+        self.errands.fetch_add(1, SeqCst);
+    }
+
+    pub(super) fn errand_ended(&self) {
+        self.errands.fetch_sub(1, SeqCst);
+    }
+
+    /// Futures that messages brought and that are not their answers.
+    pub(super) fn errands(&self) -> usize {
+        self.errands.load(SeqCst)
+    }
+
+    /// Whether work of a message goes on that is not in the mailbox any more.
+    pub(super) fn is_busy(&self) -> bool {
+        self.in_flight() > 0 || self.errands() > 0
     }
 
     pub(super) fn panicked(&self, text: &str) {
@@ -281,15 +316,11 @@ impl Vitals {
 
     pub(super) fn snapshot(&self) -> ActorSnapshot {
         let handled = self.outcome(Outcome::Handled);
-        let rate = {
-            let mut last = self.rate.lock();
-            let (since, before) = std::mem::replace(&mut *last, (Instant::now(), handled));
-            (handled - before) as f64 / since.elapsed().as_secs_f64().max(1e-9)
-        };
         let since = self.busy_since.load(Relaxed);
         let busy = (since > 0).then(|| Stamp::now().since(Stamp::from_nanos(since)));
         ActorSnapshot {
             name: self.name.clone().into_owned(),
+            member: self.member,
             kind: self.kind,
             condition: if self.is_stopped() {
                 ActorCondition::Stopped
@@ -299,17 +330,29 @@ impl Vitals {
                 ActorCondition::Running
             },
             depth: self.depth(),
+            since: self.since.nanos() as f64 / 1e9,
             handled,
             failed: self.progress().saturating_sub(handled),
-            rate,
             in_flight: self.in_flight(),
-            wait_mean: self.wait.mean(),
+            waits: self.wait.count(),
+            wait_total: self.wait.total(),
             wait_max: self.wait.max(),
-            processing_mean: self.work.mean(),
+            processings: self.work.count(),
+            processing_total: self.work.total(),
             restarts: self.restarts(),
             last_panic: self.last_panic.lock().clone(),
             handling: busy.map(|_| *self.busy_with.lock()),
             handling_for: busy.map(|length| length.as_secs_f64()),
+        }
+    }
+}
+
+/// The name, with its place if it is a pool's member: `order-processor-1`.
+impl std::fmt::Display for Vitals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.member {
+            Some(member) => write!(f, "{}-{member}", self.name),
+            None => f.write_str(&self.name),
         }
     }
 }

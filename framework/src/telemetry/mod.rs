@@ -43,6 +43,7 @@ mod error;
 mod handle;
 mod line;
 mod outage;
+mod panic;
 mod pipeline;
 mod relay;
 mod resource;
@@ -58,6 +59,7 @@ mod tests;
 
 pub use error::TelemetryError;
 pub use handle::{Providers, Telemetry, ThreadGuard};
+pub(crate) use panic::panic_message;
 pub use pipeline::{ShutdownReport, SignalReport};
 pub use resource::ServiceInfo;
 pub use setup::Setup;

@@ -1,8 +1,12 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
+use parking_lot::Mutex;
 
-use super::{Gate, run};
+use super::{Gate, eventually, run};
 use crate::actor::{Actors, AskExt as _, BlockingContext, Context};
 use crate::telemetry::Telemetry;
 
@@ -90,40 +94,59 @@ fn what_is_left_at_the_deadline_is_stopped_and_counted() {
         for _ in 0..3 {
             stuck.do_send(Job(0));
         }
-        let report = actors.drain(Instant::now() + Duration::from_millis(20)).await;
+        eventually("the hanging one", || actors.snapshot()[0].in_flight == 1).await;
+        let report = actors.drain(Instant::now()).await;
         assert_eq!((report.handled, report.abandoned), (0, 4), "the hanging one and the three behind it");
         assert!(actors.snapshot().is_empty());
     });
 }
 
+/// Blocks its thread until the test lets it go on.
 #[derive(Message)]
 #[rtype(result = "u8")]
-struct Nap(Duration);
+struct Block;
 
-struct Thread;
+struct Thread {
+    begun: Arc<AtomicUsize>,
+    go_on: Arc<Mutex<Receiver<()>>>,
+}
 
 impl Actor for Thread {
     type Context = BlockingContext<Self>;
 }
 
-impl Handler<Nap> for Thread {
+impl Handler<Block> for Thread {
     type Result = u8;
 
-    fn handle(&mut self, Nap(length): Nap, _: &mut Self::Context) -> u8 {
-        std::thread::sleep(length);
+    fn handle(&mut self, _: Block, _: &mut Self::Context) -> u8 {
+        self.begun.fetch_add(1, SeqCst);
+        // An error means that the test is over.
+        let _ = self.go_on.lock().recv();
         1
     }
+}
+
+/// A pool of threads, how many handlers have begun, and what lets one of them go on.
+fn threads(actors: &Actors, threads: usize) -> (Addr<Thread>, Arc<AtomicUsize>, Sender<()>) {
+    let begun = Arc::<AtomicUsize>::default();
+    let (go, go_on) = channel();
+    let (counted, go_on) = (Arc::clone(&begun), Arc::new(Mutex::new(go_on)));
+    let factory = move || Thread { begun: Arc::clone(&counted), go_on: Arc::clone(&go_on) };
+    let pool = actors.blocking_pool("threads", threads, factory).mailbox_capacity(0).start().unwrap();
+    (pool, begun, go)
 }
 
 #[test]
 fn a_drain_awaits_blocking_handlers() {
     run(async {
         let actors = Actors::new(Telemetry::disabled());
-        let pool = actors.blocking_pool("threads", 2, || Thread).start().unwrap();
-        for _ in 0..10 {
-            pool.do_send(Nap(Duration::from_millis(5)));
-        }
-        let report = actors.drain(in_five_seconds()).await;
+        let (pool, begun, go) = threads(&actors, 2);
+        (0..10).for_each(|_| pool.do_send(Block));
+        eventually("a handler", || begun.load(SeqCst) > 0).await;
+        let mut drain = std::pin::pin!(actors.drain(in_five_seconds()));
+        assert!(tokio::time::timeout(Duration::from_millis(50), &mut drain).await.is_err(), "it waits");
+        (0..10).for_each(|_| go.send(()).unwrap());
+        let report = drain.await;
         assert_eq!((report.handled, report.abandoned), (10, 0));
         assert!(actors.snapshot().is_empty());
     });
@@ -133,14 +156,15 @@ fn a_drain_awaits_blocking_handlers() {
 fn a_blocked_thread_is_named_in_the_report() {
     run(async {
         let actors = Actors::new(Telemetry::disabled());
-        let pool = actors.blocking_pool("threads", 1, || Thread).start().unwrap();
-        let asked = pool.ask(Nap(Duration::from_millis(600)), Duration::from_secs(5));
-        pool.do_send(Nap(Duration::ZERO));
-        pool.do_send(Nap(Duration::ZERO));
-        super::eventually("the handler", || actors.snapshot()[0].depth == 0).await;
-        let report = actors.drain(Instant::now() + Duration::from_millis(10)).await;
+        let (pool, begun, go) = threads(&actors, 1);
+        let asked = pool.ask(Block, Duration::from_secs(60));
+        pool.do_send(Block);
+        pool.do_send(Block);
+        eventually("the handler", || begun.load(SeqCst) == 1).await;
+        let report = actors.drain(Instant::now()).await;
         assert_eq!(report.unresponsive, ["threads"]);
         assert_eq!(report.abandoned, 2);
+        go.send(()).unwrap();
         assert_eq!(asked.await, Ok(1), "and ends what it was doing");
     });
 }
@@ -153,23 +177,51 @@ fn a_drain_without_actors_is_over_at_once() {
     });
 }
 
-struct Farewell(Addr<Relay>);
+/// Sends `count` messages as it stops.
+struct Farewell<M: Message + Send + 'static>(Recipient<M>, fn() -> M, usize)
+where
+    M::Result: Send;
 
-impl Actor for Farewell {
+impl<M: Message + Send + 'static> Actor for Farewell<M>
+where
+    M::Result: Send,
+{
     type Context = Context<Self>;
 
     fn stopped(&mut self, _: &mut Context<Self>) {
-        self.0.do_send(Job(0));
+        (0..self.2).for_each(|_| self.0.do_send(self.1()));
     }
 }
 
 #[test]
-fn what_an_actor_sends_as_it_stops_reaches_those_that_were_started_before_it() {
+fn what_an_actor_sends_as_it_stops_is_handled_to_its_end_by_those_that_were_started_before_it() {
     run(async {
         let actors = Actors::new(Telemetry::disabled());
-        let first = relay(&actors, None);
-        let _last = actors.actor("last", move |_: &mut Context<Farewell>| Farewell(first.clone())).start();
+        let first = relay(&actors, None).recipient();
+        let _kept = first.clone();
+        let farewell = move |_: &mut Context<_>| Farewell(first.clone(), || Job(20), 1);
+        let _last = actors.actor("last", farewell).start();
         let report = actors.drain(in_five_seconds()).await;
-        assert_eq!((report.handled, report.abandoned), (1, 0));
+        assert_eq!((report.handled, report.abandoned), (21, 0), "with all that follows from it");
+    });
+}
+
+#[test]
+fn what_an_actor_sends_to_blocking_ones_as_it_stops_is_handled() {
+    run(async {
+        let actors = Actors::new(Telemetry::disabled());
+        let (pool, begun, go) = threads(&actors, 1);
+        let pool = pool.recipient();
+        let farewell = move |_: &mut Context<_>| Farewell(pool.clone(), || Block, 10);
+        let _last = actors.actor("last", farewell).start();
+        let mut drain = std::pin::pin!(actors.drain(in_five_seconds()));
+        while begun.load(SeqCst) == 0 {
+            assert!(tokio::time::timeout(Duration::from_millis(10), &mut drain).await.is_err());
+        }
+        // Held until the stop is asked for, so that the messages do not fit into the workers' hands.
+        assert!(tokio::time::timeout(Duration::from_millis(50), &mut drain).await.is_err());
+        (0..10).for_each(|_| go.send(()).unwrap());
+        let report = drain.await;
+        assert_eq!((report.handled, report.abandoned), (10, 0));
     });
 }

@@ -89,8 +89,11 @@ fn a_snapshot_says_what_an_actor_has_done() {
         let snapshot = rig.actors.snapshot().remove(0);
         assert_eq!((snapshot.name.as_str(), snapshot.kind), ("worker", "Worker"));
         assert_eq!((snapshot.failed, snapshot.in_flight, snapshot.restarts), (0, 0, 0));
-        assert!(snapshot.wait_max >= snapshot.wait_mean && snapshot.wait_mean > Some(0.0));
-        assert!(snapshot.processing_mean > Some(0.0));
+        assert_eq!((snapshot.waits, snapshot.processings, snapshot.member), (2, 2, None));
+        assert!(snapshot.wait_total >= snapshot.wait_max && snapshot.wait_max > 0.0);
+        assert!(snapshot.processing_total > 0.0);
+        assert!(snapshot.since > 1.7e9, "seconds of Unix time");
+        assert_eq!(rig.actors.snapshot()[0].handled, 2, "a second reader sees the same");
         assert!(serde_json::to_string(&snapshot).unwrap().contains(r#""condition":"running""#));
     });
 }

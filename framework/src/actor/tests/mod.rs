@@ -2,6 +2,8 @@
 
 mod carrying;
 mod draining;
+mod giving_up;
+mod heartbeats;
 mod measuring;
 mod panics;
 mod pools;

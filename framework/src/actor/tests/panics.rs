@@ -103,7 +103,7 @@ impl Handler<Sleep> for Fragile {
 }
 
 fn policy(max_restarts: usize, backoff: Duration) -> RestartPolicy {
-    RestartPolicy { max_restarts, within: SOON, backoff_min: backoff, backoff_max: backoff }
+    RestartPolicy::new().max_restarts(max_restarts).within(SOON).backoff(backoff, backoff)
 }
 
 fn fragile(actors: &Actors, policy: RestartPolicy) -> (Addr<Fragile>, Arc<AtomicUsize>) {
@@ -192,7 +192,7 @@ fn futures_of_a_panicked_actor_are_dropped_before_the_pause() {
 fn messages_wait_in_the_mailbox_during_the_pause_and_are_handled_after_it() {
     run(async {
         let actors = Actors::new(Telemetry::disabled());
-        let (addr, _) = fragile(&actors, policy(3, Duration::from_millis(50)));
+        let (addr, _) = fragile(&actors, policy(3, Duration::from_millis(300)));
         addr.do_send(Break::Handler);
         let asked = [addr.send(Count), addr.send(Count)];
         eventually("the panic", || actors.snapshot()[0].condition == ActorCondition::Restarting).await;
@@ -219,6 +219,22 @@ fn an_actor_that_panics_too_often_is_stopped_and_its_mailbox_is_dead_letters() {
         assert_eq!(dead.parent_span_id, id(&sender));
         assert!(rig.actors.snapshot().is_empty());
         assert!(!addr.connected());
+    });
+}
+
+#[test]
+fn an_actor_that_panics_when_its_last_address_is_gone_handles_its_mailbox_after_the_restart_and_ends() {
+    run(async {
+        let rig = Rig::new();
+        let (addr, _) = fragile(&rig.actors, policy(3, Duration::from_millis(1)));
+        for _ in 0..2 {
+            addr.do_send(Break::Handler);
+            addr.do_send(Count);
+        }
+        drop(addr);
+        eventually("the end", || rig.actors.snapshot().is_empty()).await;
+        let outcomes: Vec<_> = rig.named("Fragile Count").iter().map(outcome).collect();
+        assert_eq!(outcomes, ["handled", "handled"]);
     });
 }
 
@@ -287,5 +303,40 @@ fn a_panic_on_a_blocking_thread_is_recorded_and_replaces_the_instance() {
         assert_eq!(addr.ask(Risk(false), SOON).await, Ok(1));
         let spans = rig.named("Blocker Risk");
         assert_eq!(spans.iter().filter(|span| outcome(span) == "panic").count(), 1);
+    });
+}
+
+/// An answer that panics when nobody takes it.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "Bomb")]
+struct Arm;
+
+impl Handler<Arm> for Blocker {
+    type Result = MessageResult<Arm>;
+
+    fn handle(&mut self, _: Arm, _: &mut Self::Context) -> Self::Result {
+        MessageResult(Bomb)
+    }
+}
+
+#[test]
+fn a_panic_after_a_blocking_handler_leaves_no_worker_busy() {
+    run(async {
+        let actors = Actors::new(Telemetry::disabled());
+        let restart = policy(3, Duration::from_millis(1));
+        let addr = actors.blocking_pool("blocker", 1, || Blocker(0)).restart(restart).start().unwrap();
+        addr.do_send(Arm);
+        assert_eq!(addr.ask(Risk(false), SOON).await, Ok(1));
+        let deadline = std::time::Instant::now() + SOON;
+        actors.drain(deadline).await;
+        assert!(std::time::Instant::now() < deadline, "it is idle");
     });
 }

@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::sync::{Arc, Barrier};
 use std::thread::ThreadId;
 use std::time::Duration;
 
@@ -42,8 +43,11 @@ fn a_pool_uses_its_members_in_turn_on_their_arbiters() {
             threads.insert(pool.ask(Where, SOON).await.unwrap());
         }
         assert_eq!(threads.len(), 2);
-        assert_eq!(actors.snapshot().iter().map(|actor| actor.handled).collect::<Vec<_>>(), [1; 4]);
+        let handled = || actors.snapshot().iter().map(|actor| actor.handled).collect::<Vec<_>>();
+        super::eventually("one message each", || handled() == [1; 4]).await;
         assert_eq!(pool.addrs().len(), 4);
+        let members: Vec<_> = actors.snapshot().iter().map(|actor| actor.member).collect();
+        assert_eq!(members, [Some(0), Some(1), Some(2), Some(3)]);
         for arbiter in arbiters {
             arbiter.stop();
             arbiter.join().unwrap();
@@ -71,7 +75,13 @@ fn a_member_of_a_pool_that_was_described_with_none_exists() {
     });
 }
 
-struct Thread(u32);
+/// Its handlers run when as many as the barrier wants have begun.
+struct Thread(u32, Arc<Barrier>);
+
+fn threads(actors: &Actors, threads: usize) -> Addr<Thread> {
+    let barrier = Arc::new(Barrier::new(threads));
+    actors.blocking_pool("threads", threads, move || Thread(0, Arc::clone(&barrier))).start().unwrap()
+}
 
 impl Actor for Thread {
     type Context = BlockingContext<Self>;
@@ -81,7 +91,7 @@ impl Handler<Where> for Thread {
     type Result = Option<ThreadId>;
 
     fn handle(&mut self, _: Where, _: &mut Self::Context) -> Self::Result {
-        std::thread::sleep(Duration::from_millis(5));
+        self.1.wait();
         Some(std::thread::current().id())
     }
 }
@@ -104,7 +114,7 @@ impl Handler<Once> for Thread {
 fn a_blocking_pool_works_on_threads_of_its_own_and_is_traced() {
     run(async {
         let rig = Rig::new();
-        let pool = rig.actors.blocking_pool("threads", 2, || Thread(0)).start().unwrap();
+        let pool = threads(&rig.actors, 2);
         let sender = rig.sender("sender");
         let asked: Vec<_> = {
             let _cx = sender.clone().attach();
@@ -125,7 +135,7 @@ fn a_blocking_pool_works_on_threads_of_its_own_and_is_traced() {
 fn a_blocking_actor_that_stops_is_replaced_by_a_fresh_one() {
     run(async {
         let actors = Actors::new(Telemetry::disabled());
-        let pool = actors.blocking_pool("threads", 1, || Thread(0)).start().unwrap();
+        let pool = threads(&actors, 1);
         assert_eq!(pool.ask(Once, SOON).await, Ok(1));
         assert_eq!(pool.ask(Once, SOON).await, Ok(1));
         assert_eq!(actors.snapshot()[0].restarts, 0, "that is no failure");
@@ -136,7 +146,7 @@ fn a_blocking_actor_that_stops_is_replaced_by_a_fresh_one() {
 fn a_blocking_pool_ends_when_its_last_address_is_dropped_after_its_work_is_done() {
     run(async {
         let rig = Rig::new();
-        let pool = rig.actors.blocking_pool("threads", 1, || Thread(0)).start().unwrap();
+        let pool = threads(&rig.actors, 1);
         for _ in 0..3 {
             pool.do_send(Where);
         }
