@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use spanbox::actor::Pool;
+use spanbox::context;
 use spanbox::data::{Conn, Db, DbError};
 use spanbox::telemetry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -43,32 +44,39 @@ impl Intake {
         Ok(stored)
     }
 
-    /// Hands over what an earlier process left unfinished among the orders up to `last`, as places become free.
-    pub(super) async fn resume(self, db: Db, last: i64) {
-        let mut after = 0;
-        loop {
-            let page = telemetry::span("resume_orders")
-                .run(async {
-                    let page =
-                        db.read(async move |conn| store::unfinished(conn, after, last, PAGE).await).await?;
-                    for id in &page {
-                        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { break };
-                        self.processors.do_send(ProcessOrder { id: *id, place });
+    /// Hands over what an earlier process left unfinished: the oldest of it at once, the rest as places become free.
+    pub(super) async fn resume(&self, db: Db) -> Result<(), DbError> {
+        let last = db.read(async |conn: &mut Conn| store::newest(conn).await).await?;
+        let Some(next) = self.resume_page(&db, 0, last).await? else { return Ok(()) };
+        let intake = self.clone();
+        context::spawn(async move {
+            let mut after = Some(next);
+            while let Some(id) = after {
+                after = match intake.resume_page(&db, id, last).await {
+                    Ok(next) => next,
+                    Err(DbError::Closed) => None,
+                    Err(error) => {
+                        tracing::error!(%error, "unfinished orders are left to the next start");
+                        None
                     }
-                    Ok::<_, DbError>(page)
-                })
-                .await;
-            match page {
-                Ok(page) => match page.last() {
-                    Some(id) => after = *id,
-                    None => return,
-                },
-                Err(DbError::Closed) => return,
-                Err(error) => {
-                    tracing::error!(%error, "unfinished orders could not be looked up; the next start tries again");
-                    return;
-                }
+                };
             }
-        }
+        });
+        Ok(())
+    }
+
+    /// Hands over a page of unfinished orders above `after`; gives the last of them when there may be more.
+    async fn resume_page(&self, db: &Db, after: i64, last: i64) -> Result<Option<i64>, DbError> {
+        let page = db.read(async move |conn| store::unfinished(conn, after, last, PAGE).await).await?;
+        let next = page.last().copied().filter(|_| page.len() as i64 == PAGE);
+        let handed_over =
+            telemetry::span("resume_orders").attribute("orders.count", page.len() as i64).run(async {
+                for id in page {
+                    let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
+                    self.processors.do_send(ProcessOrder { id, place });
+                }
+            });
+        handed_over.await;
+        Ok(next)
     }
 }

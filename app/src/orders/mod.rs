@@ -10,8 +10,6 @@ mod settings;
 mod status;
 mod store;
 
-use spanbox::context;
-use spanbox::data::Conn;
 use spanbox::module::{Boot, BoxError, Module};
 
 use intake::Intake;
@@ -39,9 +37,7 @@ async fn start(boot: Boot) -> Result<(), BoxError> {
     let pool =
         boot.actors().pool("order-processor", settings.processors, move |_ctx| processor.clone()).start();
     let intake = Intake::new(pool, settings.max_backlog);
-    let last = db.read(async |conn: &mut Conn| store::newest(conn).await).await?;
-    // Not awaited: there may be more than the processors take at once, and the service need not wait for them.
-    context::spawn(intake.clone().resume(db, last));
+    intake.resume(db).await?;
     boot.provide(intake);
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! A unit of work on its way: from the caller, through a queue, to a connection, and its answer back.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -16,6 +15,7 @@ use super::conn::{Conn, Kind};
 use super::error::{DbError, lost_connection};
 use super::recorder::Recorder;
 use super::traced::AfterCommit;
+use crate::telemetry::panic_message;
 
 /// Whether the connection is as it was before the unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +133,10 @@ where
     let (result, after) = match AssertUnwindSafe(run).catch_unwind().await {
         Ok(ended) => ended,
         // The transaction ends with its connection.
-        Err(panic) => (Err(DbError::Panicked { message: message(panic.as_ref()) }.into()), After::Broken),
+        Err(panic) => (
+            Err(DbError::Panicked { message: panic_message(panic.as_ref()).to_owned() }.into()),
+            After::Broken,
+        ),
     };
     let then = conn.take_after_commit();
     if result.is_ok() {
@@ -146,17 +149,7 @@ where
 /// Runs what was to follow a commit, which stands whatever becomes of it.
 fn follow(then: AfterCommit) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(then)) {
-        tracing::error!(panic = message(panic.as_ref()), "what was to follow a commit panicked");
-    }
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    if let Some(text) = panic.downcast_ref::<&str>() {
-        (*text).to_owned()
-    } else if let Some(text) = panic.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        "a panic without a message".to_owned()
+        tracing::error!(panic = panic_message(panic.as_ref()), "what was to follow a commit panicked");
     }
 }
 

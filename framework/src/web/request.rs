@@ -24,6 +24,7 @@ use super::problem::{Problem, from_foreign, is_problem, kind_of};
 use super::route::{RouteMeta, known_method};
 use super::signals::{Sample, WebSignals, record_cause};
 use crate::context;
+use crate::telemetry::panic_message;
 
 /// Looks at a request before its handler does, and may answer in its place with an error.
 pub(crate) type Before =
@@ -248,14 +249,6 @@ fn cause_chain(problem: &Problem) -> String {
         next = error.source();
     }
     if chain.is_empty() { problem.to_string() } else { chain.join(": ") }
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a text")
 }
 
 /// One request from its head to its end. Dropped before that, the client has gone: that too is an end.
