@@ -55,6 +55,21 @@ use crate::config::{Loader, Section};
 use crate::web::{Check, Hooks, Problem};
 use route::{Guard, Mount, Route};
 
+/// The setters that name a method.
+macro_rules! methods {
+    ($($(#[$doc:meta])* $name:ident => $method:ident;)*) => {$(
+        $(#[$doc])*
+        pub fn $name<F, Args>(self, path: &str, handler: F) -> Self
+        where
+            F: Handler<Args> + Send + Sync,
+            Args: FromRequest + 'static,
+            F::Output: Responder + 'static,
+        {
+            self.route(Method::$method, path, handler)
+        }
+    )*};
+}
+
 /// Makes a health check once there is something to check.
 type MakeCheck = Box<dyn FnOnce(&Boot) -> Check + Send>;
 
@@ -102,54 +117,17 @@ impl Module {
         self
     }
 
-    /// Answers `GET` (and `HEAD`) on a path below the prefix. A slash at its end is optional to clients.
-    pub fn get<F, Args>(self, path: &str, handler: F) -> Self
-    where
-        F: Handler<Args> + Send + Sync,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.route(Method::GET, path, handler)
-    }
-
-    /// Answers `POST`.
-    pub fn post<F, Args>(self, path: &str, handler: F) -> Self
-    where
-        F: Handler<Args> + Send + Sync,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.route(Method::POST, path, handler)
-    }
-
-    /// Answers `PUT`.
-    pub fn put<F, Args>(self, path: &str, handler: F) -> Self
-    where
-        F: Handler<Args> + Send + Sync,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.route(Method::PUT, path, handler)
-    }
-
-    /// Answers `PATCH`.
-    pub fn patch<F, Args>(self, path: &str, handler: F) -> Self
-    where
-        F: Handler<Args> + Send + Sync,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.route(Method::PATCH, path, handler)
-    }
-
-    /// Answers `DELETE`.
-    pub fn delete<F, Args>(self, path: &str, handler: F) -> Self
-    where
-        F: Handler<Args> + Send + Sync,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.route(Method::DELETE, path, handler)
+    methods! {
+        /// Answers `GET` (and `HEAD`) on a path below the prefix. A slash at its end is optional to clients.
+        get => GET;
+        /// Answers `POST`.
+        post => POST;
+        /// Answers `PUT`.
+        put => PUT;
+        /// Answers `PATCH`.
+        patch => PATCH;
+        /// Answers `DELETE`.
+        delete => DELETE;
     }
 
     /// Answers any other method.

@@ -3,7 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
-use spanbox::app::{BootError, Service};
+use rustls::pki_types::CertificateDer;
+use spanbox::app::{BootError, Running, Service};
 use spanbox::module::Module;
 use spanbox::testing::TestApp;
 
@@ -81,28 +82,27 @@ async fn an_idle_connection_does_not_hold_up_the_stop() {
     assert!(rest.ends_with(b"fine"), "{}", String::from_utf8_lossy(&rest));
 }
 
-#[actix::test]
-async fn it_serves_https_with_a_certificate() {
+/// Starts a service that serves HTTPS, and gives its certificate.
+async fn secure(module: Module, environment: &[(&str, &str)]) -> (Running, CertificateDer<'static>) {
     let directory = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let (certificate, key) = (directory.path().join("tls.pem"), directory.path().join("tls.key"));
     std::fs::write(&certificate, made.cert.pem()).unwrap();
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let running = service()
-        .environment([
-            ("PORT", "0"),
-            ("LOG_LEVEL", "off"),
-            ("APP_SERVER__TLS__CERTIFICATE", certificate.to_str().unwrap()),
-            ("APP_SERVER__TLS__PRIVATE_KEY", key.to_str().unwrap()),
-        ])
-        .module(Module::new("a").get("/", fine))
-        .prepare()
-        .unwrap()
-        .start()
-        .await
-        .unwrap();
+    let files = [
+        ("APP_SERVER__TLS__CERTIFICATE", certificate.to_str().unwrap()),
+        ("APP_SERVER__TLS__PRIVATE_KEY", key.to_str().unwrap()),
+    ];
+    let service = service().with_environment(files).with_environment(environment.iter().copied());
+    let running = service.module(module).prepare().unwrap().start().await.unwrap();
+    (running, made.cert.der().clone())
+}
+
+#[actix::test]
+async fn it_serves_https_with_a_certificate() {
+    let (running, certificate) = secure(Module::new("a").get("/", fine), &[]).await;
     let address = running.addresses()[0];
-    let answer = actix_web::web::block(move || https_get(address, made.cert.der().clone())).await.unwrap();
+    let answer = actix_web::web::block(move || https_get(address, certificate)).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("fine"), "{answer}");
     running.stop().await;
 }
@@ -112,27 +112,10 @@ async fn a_body_over_http2_has_the_same_limit() {
     async fn length(body: actix_web::web::Bytes) -> String {
         body.len().to_string()
     }
-    let directory = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let (certificate, key) = (directory.path().join("tls.pem"), directory.path().join("tls.key"));
-    std::fs::write(&certificate, made.cert.pem()).unwrap();
-    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let running = service()
-        .environment([
-            ("PORT", "0"),
-            ("LOG_LEVEL", "off"),
-            ("APP_SERVER__MAX_BODY_BYTES", "1000"),
-            ("APP_SERVER__TLS__CERTIFICATE", certificate.to_str().unwrap()),
-            ("APP_SERVER__TLS__PRIVATE_KEY", key.to_str().unwrap()),
-        ])
-        .module(Module::new("a").post("/", length))
-        .prepare()
-        .unwrap()
-        .start()
-        .await
-        .unwrap();
+    let limit = [("APP_SERVER__MAX_BODY_BYTES", "1000")];
+    let (running, certificate) = secure(Module::new("a").post("/", length), &limit).await;
     let port = running.addresses()[0].port();
-    let mut config = trusting(made.cert.der().clone());
+    let mut config = trusting(certificate);
     config.alpn_protocols = vec![b"h2".to_vec()];
     let client =
         awc::Client::builder().connector(awc::Connector::new().rustls_0_23(Arc::new(config))).finish();
@@ -151,10 +134,7 @@ async fn a_body_over_http2_has_the_same_limit() {
 }
 
 /// `GET /` by a client that trusts the one certificate.
-fn https_get(
-    address: std::net::SocketAddr,
-    certificate: rustls::pki_types::CertificateDer<'static>,
-) -> String {
+fn https_get(address: std::net::SocketAddr, certificate: CertificateDer<'static>) -> String {
     let config = trusting(certificate);
     let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
     let session = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
@@ -191,7 +171,7 @@ async fn two_values_of_one_type_are_refused() {
     assert!(error.starts_with("provided twice: u8"), "{error}");
 }
 
-fn trusting(certificate: rustls::pki_types::CertificateDer<'static>) -> rustls::ClientConfig {
+fn trusting(certificate: CertificateDer<'static>) -> rustls::ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(certificate).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
