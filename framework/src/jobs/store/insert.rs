@@ -67,7 +67,7 @@ struct Row<'a> {
 
 /// Stores what holds no key already. Keys in order, so that two of these can not wait for each other; the ids of those
 /// without a key are in the order of their numbers.
-struct Insert;
+pub(super) struct Insert;
 
 impl Statement for Insert {
     const ROWS: &'static [(&'static str, &'static str)] = &[
@@ -106,7 +106,7 @@ struct Stored {
 }
 
 /// Who holds these keys, and whether they only did until now.
-struct Holders;
+pub(super) struct Holders;
 
 impl Statement for Holders {
     const ROWS: &'static [(&'static str, &'static str)] = &[("held_key", "TEXT")];
@@ -126,7 +126,7 @@ struct Holder {
 }
 
 /// Takes the keys from finished jobs whose period is over.
-struct Expire;
+pub(super) struct Expire;
 
 impl Statement for Expire {
     const ROWS: &'static [(&'static str, &'static str)] = &[("held_key", "TEXT")];

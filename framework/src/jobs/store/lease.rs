@@ -64,7 +64,7 @@ impl Leased {
 
 /// A range of the index for each priority, so that jobs which are due later are never looked at. The ranges are read in
 /// turn and only as far as needed: the lateral join can be done in no other way.
-struct Lease;
+pub(super) struct Lease;
 
 impl Statement for Lease {
     const SQL: &'static str = "\
@@ -172,7 +172,7 @@ fn leased(row: LeaseRow) -> Leased {
     }
 }
 
-struct Heartbeat;
+pub(super) struct Heartbeat;
 
 impl Statement for Heartbeat {
     const SQL: &'static str = "\
@@ -210,7 +210,7 @@ pub async fn heartbeat(conn: &mut Conn, held: &[Held], lease: Duration) -> Resul
 
 /// What ran out first comes first, so jobs that run long and are kept can not hide those that nobody keeps. A job that
 /// is being completed is locked, passed over, and found completed next time.
-struct Rescue;
+pub(super) struct Rescue;
 
 impl Statement for Rescue {
     const SQL: &'static str = "\

@@ -143,14 +143,14 @@ macro_rules! columns {
     };
 }
 
-struct One;
+pub(super) struct One;
 
 impl Statement for One {
     const SQL: &'static str = concat!(columns!("run_at"), "WHERE id = ?");
 }
 
 /// The order in which they will run.
-struct Waiting;
+pub(super) struct Waiting;
 
 impl Statement for Waiting {
     const SQL: &'static str = concat!(
@@ -161,7 +161,7 @@ impl Statement for Waiting {
 }
 
 /// Those that run are few: what all workers together take at a time.
-struct Running;
+pub(super) struct Running;
 
 impl Statement for Running {
     const SQL: &'static str =
@@ -169,7 +169,7 @@ impl Statement for Running {
 }
 
 /// The newest first.
-struct Ended;
+pub(super) struct Ended;
 
 impl Statement for Ended {
     const SQL: &'static str = concat!(

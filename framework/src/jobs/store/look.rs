@@ -20,7 +20,7 @@ struct QueueRow {
 }
 
 /// Jumps from each name in the index to the next.
-struct EndedQueues;
+pub(super) struct EndedQueues;
 
 impl Statement for EndedQueues {
     const SQL: &'static str = "\
@@ -32,7 +32,7 @@ impl Statement for EndedQueues {
         SELECT queue FROM names WHERE queue IS NOT NULL";
 }
 
-struct WaitingQueues;
+pub(super) struct WaitingQueues;
 
 impl Statement for WaitingQueues {
     const SQL: &'static str = "\
@@ -45,7 +45,7 @@ impl Statement for WaitingQueues {
 }
 
 /// As many as run at a time, which is what all workers together take.
-struct RunningQueues;
+pub(super) struct RunningQueues;
 
 impl Statement for RunningQueues {
     const SQL: &'static str =
@@ -75,26 +75,26 @@ struct CountRow {
     jobs: i64,
 }
 
-struct CountEnded;
+pub(super) struct CountEnded;
 
 impl Statement for CountEnded {
     const SQL: &'static str = "\
         SELECT COUNT(*) AS jobs FROM (SELECT 1 FROM spanbox_jobs \
-            WHERE state = ? AND queue = ? AND finished_at IS NOT NULL LIMIT ?) AS some";
+            WHERE state = ? AND queue = ? AND finished_at IS NOT NULL LIMIT ?) AS capped";
 }
 
-struct CountWaiting;
+pub(super) struct CountWaiting;
 
 impl Statement for CountWaiting {
     const SQL: &'static str = "\
-        SELECT COUNT(*) AS jobs FROM (SELECT 1 FROM spanbox_jobs WHERE state = 'available' AND queue = ? LIMIT ?) AS some";
+        SELECT COUNT(*) AS jobs FROM (SELECT 1 FROM spanbox_jobs WHERE state = 'available' AND queue = ? LIMIT ?) AS capped";
 }
 
-struct CountRunning;
+pub(super) struct CountRunning;
 
 impl Statement for CountRunning {
     const SQL: &'static str = "\
-        SELECT COUNT(*) AS jobs FROM (SELECT 1 FROM spanbox_jobs WHERE state = 'running' AND queue = ? LIMIT ?) AS some";
+        SELECT COUNT(*) AS jobs FROM (SELECT 1 FROM spanbox_jobs WHERE state = 'running' AND queue = ? LIMIT ?) AS capped";
 }
 
 /// How many jobs of a queue are in a state.
@@ -137,7 +137,7 @@ pub async fn counts(conn: &mut Conn, limit: usize) -> Result<Vec<Count>, DbError
 }
 
 /// The first of each priority, so the range of no priority is read further than that; and what is due, up to a limit.
-struct Ready;
+pub(super) struct Ready;
 
 impl Statement for Ready {
     const SQL: &'static str = "\
@@ -147,7 +147,7 @@ impl Statement for Ready {
                     WHERE j.state = 'available' AND j.queue = ? AND j.priority = p.priority) AS first, \
                 (SELECT COUNT(*) FROM (SELECT 1 FROM spanbox_jobs AS j \
                     WHERE j.state = 'available' AND j.queue = ? AND j.priority = p.priority AND j.run_at <= :now \
-                    LIMIT ?) AS some) AS due \
+                    LIMIT ?) AS capped) AS due \
             FROM p) \
         SELECT :now AS clock, MIN(first) AS first, CAST(SUM(due) AS BIGINT) AS due FROM ranges";
 }

@@ -19,7 +19,7 @@ struct StateRow {
     state: String,
 }
 
-struct Cancel;
+pub(super) struct Cancel;
 
 impl Statement for Cancel {
     const SQL: &'static str = "\
@@ -41,7 +41,7 @@ pub async fn cancel(conn: &mut Conn, id: i64) -> Result<Option<State>, DbError> 
     rows.into_iter().next().map(|row| state_of(&row.state)).transpose()
 }
 
-struct Retry;
+pub(super) struct Retry;
 
 impl Statement for Retry {
     const SQL: &'static str = "\
@@ -61,7 +61,7 @@ pub async fn retry(conn: &mut Conn, id: i64) -> Result<bool, DbError> {
     Ok(query!(conn, c => sql::<Retry>().number(id).execute(c).await)? == 1)
 }
 
-struct Discard;
+pub(super) struct Discard;
 
 impl Statement for Discard {
     const SQL: &'static str = "\
@@ -79,7 +79,7 @@ pub async fn discard(conn: &mut Conn, id: i64) -> Result<bool, DbError> {
     Ok(query!(conn, c => sql::<Discard>().number(id).execute(c).await)? == 1)
 }
 
-struct Prune;
+pub(super) struct Prune;
 
 impl Statement for Prune {
     const SQL: &'static str = "\

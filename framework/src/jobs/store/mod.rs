@@ -7,6 +7,8 @@ mod look;
 mod manage;
 mod settle;
 mod statement;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

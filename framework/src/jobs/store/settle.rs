@@ -22,7 +22,7 @@ struct Id {
     id: i64,
 }
 
-struct Complete;
+pub(super) struct Complete;
 
 impl Statement for Complete {
     const SQL: &'static str = "\
@@ -87,7 +87,7 @@ pub struct Settled {
 const MAX_ERROR: usize = 4096;
 
 /// A job that is to be cancelled is, whatever its end would have been.
-struct Settle;
+pub(super) struct Settle;
 
 impl Statement for Settle {
     const ROWS: &'static [(&'static str, &'static str)] = &[

@@ -1,6 +1,8 @@
 use chrono::{DateTime, Utc};
 use opentelemetry::baggage::BaggageExt as _;
-use opentelemetry::trace::{FutureExt as _, SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
+use opentelemetry::trace::{
+    FutureExt as _, SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+};
 use opentelemetry::{Context, KeyValue};
 
 use super::*;
@@ -57,7 +59,8 @@ async fn a_batch_larger_than_any_limit_on_parameters_is_stored_whole(fixture: Fi
     assert_eq!(rows(&fixture, "spanbox_jobs").await, 20_000);
     // Large ones are cut by their bytes.
     let large: Vec<_> = (0..200).map(|_| note("x".repeat(60_000))).collect();
-    let stored = fixture.write(async move |conn: &mut Conn| crate::jobs::enqueue_many(conn, large).await).await;
+    let stored =
+        fixture.write(async move |conn: &mut Conn| crate::jobs::enqueue_many(conn, large).await).await;
     assert_eq!(stored.len(), 200);
 }
 
@@ -96,7 +99,8 @@ async fn a_payload_over_the_cap_is_refused_and_one_at_it_is_not(fixture: Fixture
 }
 
 async fn payloads_come_back_as_they_were(fixture: Fixture) {
-    let texts = ["", "\0", "'; DROP TABLE spanbox_jobs; --", "\u{1f980} Zoë \\ \" \\u0000 ? :now $1", "\n\r\t\u{7f}"];
+    let texts =
+        ["", "\0", "'; DROP TABLE spanbox_jobs; --", "\u{1f980} Zoë \\ \" \\u0000 ? :now $1", "\n\r\t\u{7f}"];
     for text in texts {
         let _ = fixture.enqueue(note(text)).await;
         let job = fixture.lease(1).await.remove(0);
@@ -135,8 +139,10 @@ async fn the_database_itself_refuses_what_no_statement_would_write(fixture: Fixt
         "queue = ''",
     ] {
         let sql = format!("UPDATE spanbox_jobs SET {wrong} WHERE id = {id}");
-        let result: Result<usize, DbError> =
-            fixture.db.write(async move |conn: &mut Conn| query!(conn, c => sql_query(sql).execute(c).await)).await;
+        let result: Result<usize, DbError> = fixture
+            .db
+            .write(async move |conn: &mut Conn| query!(conn, c => sql_query(sql).execute(c).await))
+            .await;
         assert!(result.is_err(), "{wrong}");
     }
 }
@@ -153,7 +159,10 @@ async fn times_come_from_the_databases_clock(fixture: Fixture) {
     let after = fixture.clock().await;
     let within = |time: i64, offset: i64| {
         // SQLite reads milliseconds.
-        assert!((before - 1000..=after + 1000).contains(&(time - offset * 1_000_000)), "{time} {before} {after}");
+        assert!(
+            (before - 1000..=after + 1000).contains(&(time - offset * 1_000_000)),
+            "{time} {before} {after}"
+        );
     };
     let late = fixture.get(late).await;
     within(late.created_at, 0);

@@ -32,7 +32,9 @@ async fn a_waiting_job_is_cancelled_at_once_and_a_running_one_when_it_ends(fixtu
         let job = fixture.leased().await;
         let held = job.held();
         assert_eq!(cancel(&fixture, job.id).await, Some(State::Running));
-        let beat = fixture.write(async move |conn: &mut Conn| Ok(store::heartbeat(conn, &[held], LEASE).await?)).await;
+        let beat = fixture
+            .write(async move |conn: &mut Conn| Ok(store::heartbeat(conn, &[held], LEASE).await?))
+            .await;
         assert!(beat[0].cancel_requested);
         assert_eq!(fixture.fail(held, then).await, Some(State::Cancelled), "{then:?}");
     }

@@ -46,9 +46,8 @@ async fn what_is_due_later_waits_and_does_not_hide_what_is_due(fixture: Fixture)
 async fn a_queue_gives_only_its_own(fixture: Fixture) {
     let _ = fixture.enqueue(note("other").queue("others")).await;
     assert!(fixture.lease(10).await.is_empty());
-    let other = fixture
-        .write(async |conn: &mut Conn| Ok(store::lease(conn, "others", 10, "w1", LEASE).await?))
-        .await;
+    let other =
+        fixture.write(async |conn: &mut Conn| Ok(store::lease(conn, "others", 10, "w1", LEASE).await?)).await;
     assert_eq!(other.len(), 1);
 }
 

@@ -104,7 +104,8 @@ impl Fixture {
     }
 
     async fn lease(&self, limit: usize) -> Vec<Leased> {
-        self.write(async move |conn: &mut Conn| Ok(store::lease(conn, "notes", limit, "w1", LEASE).await?)).await
+        self.write(async move |conn: &mut Conn| Ok(store::lease(conn, "notes", limit, "w1", LEASE).await?))
+            .await
     }
 
     /// Enqueues one and leases it.
@@ -151,7 +152,9 @@ impl Fixture {
     /// The database's clock, in microseconds.
     async fn clock(&self) -> i64 {
         self.number(match self.db.backend() {
-            crate::data::Backend::Sqlite => "SELECT CAST(UNIXEPOCH('subsec') * 1000 AS INTEGER) * 1000 AS number",
+            crate::data::Backend::Sqlite => {
+                "SELECT CAST(UNIXEPOCH('subsec') * 1000 AS INTEGER) * 1000 AS number"
+            }
             crate::data::Backend::Postgres => {
                 "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT AS number"
             }
@@ -161,7 +164,8 @@ impl Fixture {
 
     /// Lets the leases run out.
     async fn expire(&self) {
-        self.sql("UPDATE spanbox_jobs SET lease_until = lease_until - 3600000000 WHERE state = 'running'").await;
+        self.sql("UPDATE spanbox_jobs SET lease_until = lease_until - 3600000000 WHERE state = 'running'")
+            .await;
     }
 }
 
@@ -180,6 +184,9 @@ fn server() -> &'static PgServer {
 }
 
 /// On one thread, as an actix worker is.
-fn run<F: Future<Output = ()>>(database: impl Future<Output = TestDatabase>, test: impl FnOnce(Fixture) -> F) {
+fn run<F: Future<Output = ()>>(
+    database: impl Future<Output = TestDatabase>,
+    test: impl FnOnce(Fixture) -> F,
+) {
     actix_rt::System::new().block_on(async { test(Fixture::new(database.await).await).await });
 }

@@ -30,7 +30,8 @@ async fn history(fixture: &Fixture, seed: u64) {
     let mut leases: Vec<Held> = Vec::new();
     for step in 0..150 {
         let some_id = known.keys().copied().nth(chance.below(known.len().max(1))).unwrap_or(1);
-        let some_lease = leases.get(chance.below(leases.len().max(1))).copied().unwrap_or(Held { id: 1, token: 1 });
+        let some_lease =
+            leases.get(chance.below(leases.len().max(1))).copied().unwrap_or(Held { id: 1, token: 1 });
         match chance.below(11) {
             0 | 1 => {
                 let mut job = note("x").max_attempts(3);
@@ -55,16 +56,26 @@ async fn history(fixture: &Fixture, seed: u64) {
                 fixture.expire().await;
                 fixture.rescue().await;
             }
-            8 => drop(fixture.write(async move |conn: &mut Conn| Ok(store::cancel(conn, some_id).await?)).await),
-            9 => drop(fixture.write(async move |conn: &mut Conn| Ok(store::retry(conn, some_id).await?)).await),
-            _ => drop(fixture.write(async move |conn: &mut Conn| Ok(store::discard(conn, some_id).await?)).await),
+            8 => drop(
+                fixture.write(async move |conn: &mut Conn| Ok(store::cancel(conn, some_id).await?)).await,
+            ),
+            9 => {
+                drop(fixture.write(async move |conn: &mut Conn| Ok(store::retry(conn, some_id).await?)).await)
+            }
+            _ => drop(
+                fixture.write(async move |conn: &mut Conn| Ok(store::discard(conn, some_id).await?)).await,
+            ),
         }
         for (id, before) in &mut known {
             let record = fixture.get(*id).await;
             let now = (record.state().unwrap(), record.token);
             let moved = before.0 == now.0 || before.0.may_become(now.0);
             assert!(moved && now.1 >= before.1, "seed {seed} step {step} job {id}: {before:?} to {now:?}");
-            assert_eq!(now.1 > before.1, before.0 == State::Available && now.0 == State::Running, "seed {seed} step {step}");
+            assert_eq!(
+                now.1 > before.1,
+                before.0 == State::Available && now.0 == State::Running,
+                "seed {seed} step {step}"
+            );
             *before = now;
         }
     }

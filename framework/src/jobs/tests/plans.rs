@@ -1,0 +1,121 @@
+//! What PostgreSQL reads for a statement, also when it plans without knowing the values, as it may from the sixth time
+//! on. The plans of SQLite are beside the statements.
+
+use super::store::Then;
+use super::*;
+
+mod postgres {
+    #[test]
+    #[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
+    fn no_statement_reads_more_of_a_larger_table() {
+        super::super::run(super::super::postgres(), super::no_statement_reads_more_of_a_larger_table);
+    }
+}
+
+const FILL: &str = "\
+    INSERT INTO spanbox_jobs (queue, kind, payload, state, priority, run_at, max_attempts, created_at, finished_at, \
+        lease_until, unique_key, unique_until, unique_held) \
+    SELECT CASE WHEN n % 2 = 0 THEN 'notes' ELSE 'others' END, 'note', '{}', state, n % 10, \
+        CASE WHEN n % 100 < 20 THEN 9000000000000000 ELSE n END, 9, 1, \
+        CASE WHEN state NOT IN ('available', 'running') THEN n END, CASE state WHEN 'running' THEN 9000000000000000 END, \
+        'note:f' || n, 0, state = 'available' \
+    FROM (SELECT n, CASE WHEN n % 100 < 40 THEN 'available' WHEN n % 100 < 41 THEN 'running' WHEN n % 100 < 90 \
+            THEN 'completed' WHEN n % 100 < 95 THEN 'dead' ELSE 'parked' END AS state \
+        FROM generate_series(1, 100000) AS n) AS filled";
+
+async fn no_statement_reads_more_of_a_larger_table(fixture: Fixture) {
+    fixture.sql(FILL).await;
+    fixture.sql("ANALYZE spanbox_jobs").await;
+    for mode in ["force_custom_plan", "force_generic_plan"] {
+        fixture
+            .write(async move |conn: &mut Conn| {
+                let set = format!("SET LOCAL plan_cache_mode = {mode}");
+                query!(&mut *conn, c => sql_query(set).execute(c).await)?;
+                let mut before = read(conn).await?;
+                for name in STATEMENTS {
+                    one(conn, name).await?;
+                    let after = read(conn).await?;
+                    assert_eq!(after.seq_scans, before.seq_scans, "{mode}: {name} reads the whole table");
+                    let rows = after.rows - before.rows;
+                    println!("{mode}: {name} reads {rows} rows and index entries");
+                    // Ten leases of up to ten ranges; counts stop at 100 of each of ten priorities.
+                    let most = if matches!(*name, "counts" | "queues" | "list") { 6000 } else { 2500 };
+                    assert!(rows < most, "{mode}: {name} reads {rows}");
+                    before = after;
+                }
+                Ok(())
+            })
+            .await;
+    }
+}
+
+#[derive(QueryableByName)]
+struct Read {
+    #[diesel(sql_type = BigInt)]
+    seq_scans: i64,
+    #[diesel(sql_type = BigInt)]
+    rows: i64,
+}
+
+/// What this transaction has read so far.
+async fn read(conn: &mut Conn) -> Result<Read, JobsError> {
+    let sql = "SELECT SUM(CASE relkind WHEN 'r' THEN pg_stat_get_xact_numscans(oid) ELSE 0 END)::BIGINT AS seq_scans, \
+        SUM(pg_stat_get_xact_tuples_returned(oid) + pg_stat_get_xact_tuples_fetched(oid))::BIGINT AS rows \
+        FROM pg_class WHERE relname LIKE 'spanbox\\_jobs%' AND relkind IN ('r', 'i')";
+    Ok(query!(conn, c => sql_query(sql).get_result(c).await)?)
+}
+
+const STATEMENTS: &[&str] = &[
+    "enqueue",
+    "unique",
+    "lease",
+    "heartbeat",
+    "complete",
+    "fail",
+    "rescue",
+    "cancel",
+    "retry",
+    "discard",
+    "prune",
+    "backlog",
+    "counts",
+    "queues",
+    "list",
+    "get",
+];
+
+/// Ten times each.
+async fn one(conn: &mut Conn, name: &str) -> Result<(), JobsError> {
+    let hour = Duration::from_secs(3600);
+    let leased = match name {
+        "heartbeat" | "complete" | "fail" => store::lease(conn, "notes", 100, "w1", LEASE).await?,
+        _ => Vec::new(),
+    };
+    for n in 0..10 {
+        let held: Vec<_> = leased.iter().skip(n * 10).take(10).map(Leased::held).collect();
+        match name {
+            "enqueue" => drop(super::super::enqueue_many(conn, (0..10).map(|_| note("x"))).await?),
+            "unique" => {
+                drop(note("x").unique(format!("f{}", n * 100 + 1), Duration::ZERO).enqueue(conn).await?)
+            }
+            "lease" => assert_eq!(store::lease(conn, "notes", 10, "w1", LEASE).await?.len(), 10),
+            "heartbeat" => assert_eq!(store::heartbeat(conn, &held, LEASE).await?.len(), 10),
+            "complete" => assert_eq!(store::complete(conn, &held).await?.len(), 10),
+            "fail" => assert!(store::fail(conn, held[0], "x", Then::RetryIn(hour)).await?.is_some()),
+            "rescue" => assert_eq!(store::rescue(conn, 10, 3).await?.len(), 0),
+            "cancel" => drop(store::cancel(conn, 50_000).await?),
+            "retry" => drop(store::retry(conn, 50_093).await?),
+            "discard" => drop(store::discard(conn, 50_094).await?),
+            "prune" => assert_eq!(store::prune(conn, State::Completed, hour, 10).await?, 10),
+            "backlog" => drop(store::backlog(conn, "notes", 100).await?),
+            "counts" if n == 0 => drop(store::counts(conn, 100).await?),
+            "queues" if n == 0 => drop(store::queues(conn, State::Dead).await?),
+            "list" if n < 6 => {
+                assert!(store::list(conn, State::ALL[n], Some("notes"), None, 10).await?.len() <= 10)
+            }
+            "get" => assert!(store::get(conn, 77_777).await?.is_some()),
+            _ => {}
+        }
+    }
+    Ok(())
+}

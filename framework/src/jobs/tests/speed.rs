@@ -27,7 +27,9 @@ async fn lease_and_complete(fixture: Fixture) {
     }
     let per_second = |start: Instant| JOBS as f64 / start.elapsed().as_secs_f64();
     println!("enqueue in batches of 1000: {:.0} jobs/s", per_second(start));
-    for (name, batched) in [("lease and complete, a transaction each", false), ("both in one transaction", true)] {
+    for (name, batched) in
+        [("lease and complete, a transaction each", false), ("both in one transaction", true)]
+    {
         if batched {
             fixture.sql("UPDATE spanbox_jobs SET state = 'available', finished_at = NULL").await;
         }
@@ -39,7 +41,11 @@ async fn lease_and_complete(fixture: Fixture) {
                 held = fixture
                     .write(async move |conn: &mut Conn| {
                         store::complete(conn, &settled).await?;
-                        Ok(store::lease(conn, "notes", 64, "w1", LEASE).await?.iter().map(Leased::held).collect())
+                        Ok(store::lease(conn, "notes", 64, "w1", LEASE)
+                            .await?
+                            .iter()
+                            .map(Leased::held)
+                            .collect())
                     })
                     .await;
             } else {

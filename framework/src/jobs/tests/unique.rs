@@ -100,7 +100,12 @@ async fn a_unique_job_that_retries_does_not_meet_itself(fixture: Fixture) {
 async fn a_batch_meets_itself_and_others(fixture: Fixture) {
     let before = fixture.enqueue(note("x").unique("a", Duration::ZERO)).await;
     let done = fixture.enqueue(note("x").unique("over", Duration::from_secs(1))).await;
-    fixture.sql(format!("UPDATE spanbox_jobs SET state = 'completed', finished_at = 1, unique_until = 1 WHERE id = {}", done.id)).await;
+    fixture
+        .sql(format!(
+            "UPDATE spanbox_jobs SET state = 'completed', finished_at = 1, unique_until = 1 WHERE id = {}",
+            done.id
+        ))
+        .await;
     let jobs: Vec<_> = [Some("b"), None, Some("a"), Some("b"), Some("over"), None]
         .into_iter()
         .map(|key| match key {
@@ -108,7 +113,8 @@ async fn a_batch_meets_itself_and_others(fixture: Fixture) {
             None => note("none"),
         })
         .collect();
-    let stored = fixture.write(async move |conn: &mut Conn| crate::jobs::enqueue_many(conn, jobs).await).await;
+    let stored =
+        fixture.write(async move |conn: &mut Conn| crate::jobs::enqueue_many(conn, jobs).await).await;
     let fresh: Vec<_> = stored.iter().map(|stored| stored.fresh).collect();
     assert_eq!(fresh, [true, true, false, false, true, true]);
     assert_eq!((stored[2].id, stored[3].id), (before.id, stored[0].id));
@@ -148,7 +154,8 @@ async fn a_dead_job_gives_its_key_up_and_takes_it_back_only_if_it_is_free(fixtur
     let first = fixture.enqueue(keyed(0)).await.id;
     let held = fixture.lease(1).await.remove(0).held();
     fixture.fail(held, Then::GiveUp).await;
-    let retry = async || fixture.write(async move |conn: &mut Conn| Ok(store::retry(conn, first).await?)).await;
+    let retry =
+        async || fixture.write(async move |conn: &mut Conn| Ok(store::retry(conn, first).await?)).await;
     let second = fixture.enqueue(keyed(0)).await;
     assert!(second.fresh);
     assert!(!retry().await, "another holds the key");
