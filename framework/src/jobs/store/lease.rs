@@ -178,7 +178,7 @@ impl Statement for Heartbeat {
     const SQL: &'static str = "\
         WITH held AS MATERIALIZED ( \
             SELECT j.id FROM (:rows) AS r CROSS JOIN spanbox_jobs AS j \
-            WHERE j.id = r.id AND j.token = r.token AND j.state = 'running' ORDER BY j.id :lock) \
+            WHERE j.id = r.id AND j.token = r.token AND j.lease_until IS NOT NULL ORDER BY j.id :lock) \
         UPDATE spanbox_jobs SET lease_until = :now + ? WHERE id IN (SELECT id FROM held) \
         RETURNING id, cancel_requested";
 }
@@ -222,7 +222,7 @@ impl Statement for Rescue {
             finished_at = CASE WHEN next <> 'available' THEN :now END, \
             unique_held = unique_held AND (next = 'available' OR unique_until > :now), \
             error = 'the lease of ' || worker || ' ran out: it died, hung, or lost the database' \
-        FROM expired WHERE id = job AND state = 'running' \
+        FROM expired WHERE id = job \
         RETURNING id, queue, state";
 }
 

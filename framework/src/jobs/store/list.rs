@@ -164,17 +164,19 @@ impl Statement for Waiting {
 pub(super) struct Running;
 
 impl Statement for Running {
-    const SQL: &'static str =
-        concat!(columns!("0"), "WHERE state = 'running' AND queue = ? AND id < ? ORDER BY id DESC LIMIT ?");
+    const SQL: &'static str = concat!(
+        columns!("CAST(0 AS BIGINT)"),
+        "WHERE state = 'running' AND queue = ? AND id < ? ORDER BY id DESC LIMIT ?"
+    );
 }
 
-/// The newest first.
+/// The newest first. The first of the two comparisons is for SQLite, which does not find its way by the second.
 pub(super) struct Ended;
 
 impl Statement for Ended {
     const SQL: &'static str = concat!(
         columns!(":kept_until"),
-        "WHERE state = ? AND queue = ? AND finished_at IS NOT NULL AND (:kept_until, id) < (?, ?) \
+        "WHERE state = ? AND queue = ? AND finished_at IS NOT NULL AND :kept_until <= ? AND (:kept_until, id) < (?, ?) \
          ORDER BY :kept_until DESC, id DESC LIMIT ?"
     );
 }
@@ -241,8 +243,13 @@ async fn page(
         }
         state => {
             let Cursor { place, id, .. } = after.unwrap_or(END);
-            let statement =
-                sql::<Ended>().text(state.name()).text(queue).number(place).number(id).number(limit);
+            let statement = sql::<Ended>()
+                .text(state.name())
+                .text(queue)
+                .number(place)
+                .number(place)
+                .number(id)
+                .number(limit);
             query!(conn, c => statement.load(c).await)
         }
     }

@@ -1,5 +1,8 @@
 //! The end of a run. Every statement here checks the id, the token and that the job runs; a lease that was lost changes
 //! no row.
+//!
+//! That a job runs is asked as `lease_until IS NOT NULL`, which a CHECK makes the same: with `state = 'running'` both
+//! databases read all running jobs off the index of leases, for each row that they are given.
 
 use std::time::Duration;
 
@@ -28,7 +31,7 @@ impl Statement for Complete {
     const SQL: &'static str = "\
         WITH held AS MATERIALIZED ( \
             SELECT j.id FROM (:rows) AS r CROSS JOIN spanbox_jobs AS j \
-            WHERE j.id = r.id AND j.token = r.token AND j.state = 'running' ORDER BY j.id :lock) \
+            WHERE j.id = r.id AND j.token = r.token AND j.lease_until IS NOT NULL ORDER BY j.id :lock) \
         UPDATE spanbox_jobs SET state = 'completed', finished_at = :now, lease_until = NULL, error = NULL, \
             unique_held = unique_held AND unique_until > :now \
         WHERE id IN (SELECT id FROM held) RETURNING id";
@@ -105,7 +108,7 @@ impl Statement for Settle {
                 WHEN r.next = 'available' AND r.spent = 1 AND j.attempt >= j.max_attempts THEN 'dead' \
                 ELSE r.next END AS next, r.spent, r.delay, r.message, r.trace \
             FROM (:rows) AS r CROSS JOIN spanbox_jobs AS j \
-            WHERE j.id = r.id AND j.token = r.token AND j.state = 'running' ORDER BY j.id :lock) \
+            WHERE j.id = r.id AND j.token = r.token AND j.lease_until IS NOT NULL ORDER BY j.id :lock) \
         UPDATE spanbox_jobs SET state = next, attempt = attempt - 1 + spent, lease_until = NULL, \
             run_at = CASE WHEN next = 'available' AND delay IS NOT NULL THEN :now + delay ELSE run_at END, \
             finished_at = CASE WHEN next <> 'available' THEN :now END, \

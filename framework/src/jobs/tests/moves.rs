@@ -47,7 +47,9 @@ async fn history(fixture: &Fixture, seed: u64) {
             }
             2 | 3 => leases.extend(fixture.lease(2).await.iter().map(Leased::held)),
             4 => drop(fixture.complete(vec![some_lease]).await),
-            5 => drop(fixture.fail(some_lease, Then::RetryIn(Duration::ZERO)).await),
+            5 => {
+                fixture.fail(some_lease, Then::RetryIn(Duration::ZERO)).await;
+            }
             6 => {
                 let then = [Then::GiveUp, Then::Park, Then::GiveBack][chance.below(3)];
                 fixture.fail(some_lease, then).await;
@@ -60,7 +62,7 @@ async fn history(fixture: &Fixture, seed: u64) {
                 fixture.write(async move |conn: &mut Conn| Ok(store::cancel(conn, some_id).await?)).await,
             ),
             9 => {
-                drop(fixture.write(async move |conn: &mut Conn| Ok(store::retry(conn, some_id).await?)).await)
+                fixture.write(async move |conn: &mut Conn| Ok(store::retry(conn, some_id).await?)).await;
             }
             _ => drop(
                 fixture.write(async move |conn: &mut Conn| Ok(store::discard(conn, some_id).await?)).await,

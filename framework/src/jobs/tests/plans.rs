@@ -96,18 +96,26 @@ async fn one(conn: &mut Conn, name: &str) -> Result<(), JobsError> {
         match name {
             "enqueue" => drop(super::super::enqueue_many(conn, (0..10).map(|_| note("x"))).await?),
             "unique" => {
-                drop(note("x").unique(format!("f{}", n * 100 + 1), Duration::ZERO).enqueue(conn).await?)
+                let _ = note("x").unique(format!("f{}", n * 100 + 1), Duration::ZERO).enqueue(conn).await?;
             }
             "lease" => assert_eq!(store::lease(conn, "notes", 10, "w1", LEASE).await?.len(), 10),
             "heartbeat" => assert_eq!(store::heartbeat(conn, &held, LEASE).await?.len(), 10),
             "complete" => assert_eq!(store::complete(conn, &held).await?.len(), 10),
             "fail" => assert!(store::fail(conn, held[0], "x", Then::RetryIn(hour)).await?.is_some()),
             "rescue" => assert_eq!(store::rescue(conn, 10, 3).await?.len(), 0),
-            "cancel" => drop(store::cancel(conn, 50_000).await?),
-            "retry" => drop(store::retry(conn, 50_093).await?),
-            "discard" => drop(store::discard(conn, 50_094).await?),
+            "cancel" => {
+                let _ = store::cancel(conn, 50_000).await?;
+            }
+            "retry" => {
+                let _ = store::retry(conn, 50_093).await?;
+            }
+            "discard" => {
+                let _ = store::discard(conn, 50_094).await?;
+            }
             "prune" => assert_eq!(store::prune(conn, State::Completed, hour, 10).await?, 10),
-            "backlog" => drop(store::backlog(conn, "notes", 100).await?),
+            "backlog" => {
+                let _ = store::backlog(conn, "notes", 100).await?;
+            }
             "counts" if n == 0 => drop(store::counts(conn, 100).await?),
             "queues" if n == 0 => drop(store::queues(conn, State::Dead).await?),
             "list" if n < 6 => {
