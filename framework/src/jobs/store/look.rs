@@ -1,5 +1,6 @@
 //! Looking at jobs. What is counted is counted up to a limit, and what is listed is read off an index, so that none of
-//! this costs more when the table is larger.
+//! this costs more when the table is larger. A count is ordered, too: without an order PostgreSQL may collect all that
+//! there is before it stops at the limit.
 
 use std::time::Duration;
 
@@ -80,14 +81,14 @@ pub(super) struct CountEnded;
 impl Statement for CountEnded {
     const SQL: &'static str = "\
         SELECT COUNT(*) AS jobs FROM (SELECT 1 FROM spanbox_jobs \
-            WHERE state = ? AND queue = ? AND finished_at IS NOT NULL LIMIT ?) AS capped";
+            WHERE state = ? AND queue = ? AND finished_at IS NOT NULL ORDER BY :kept_until LIMIT ?) AS capped";
 }
 
 pub(super) struct CountWaiting;
 
 impl Statement for CountWaiting {
     const SQL: &'static str = "\
-        SELECT COUNT(*) AS jobs FROM (SELECT 1 FROM spanbox_jobs WHERE state = 'available' AND queue = ? LIMIT ?) AS capped";
+        SELECT COUNT(*) AS jobs FROM (SELECT 1 FROM spanbox_jobs WHERE state = 'available' AND queue = ? ORDER BY priority, run_at LIMIT ?) AS capped";
 }
 
 pub(super) struct CountRunning;
@@ -147,7 +148,7 @@ impl Statement for Ready {
                     WHERE j.state = 'available' AND j.queue = ? AND j.priority = p.priority) AS first, \
                 (SELECT COUNT(*) FROM (SELECT 1 FROM spanbox_jobs AS j \
                     WHERE j.state = 'available' AND j.queue = ? AND j.priority = p.priority AND j.run_at <= :now \
-                    LIMIT ?) AS capped) AS due \
+                    ORDER BY j.run_at LIMIT ?) AS capped) AS due \
             FROM p) \
         SELECT :now AS clock, MIN(first) AS first, CAST(SUM(due) AS BIGINT) AS due FROM ranges";
 }

@@ -76,7 +76,8 @@ fn no_statement_scans_the_table() {
         for (name, steps) in plans {
             println!("{name}: {}", steps.join("; "));
             for step in &steps {
-                let whole = step.starts_with("SCAN spanbox_jobs") || step.starts_with("SCAN j");
+                let whole =
+                    step.starts_with("SCAN spanbox_jobs") || step.starts_with("SCAN j ") || step == "SCAN j";
                 // Who asks for the running jobs, of which there are few, may read them all.
                 let few = name.contains("running") && step.contains("spanbox_jobs_leased");
                 assert!(!whole || few, "{name}: {step}");
