@@ -10,6 +10,7 @@
 //! | [`module`] | a named, prefixed, scoped piece of a service |
 //! | [`web`] | requests and answers, problem documents, limits |
 //! | [`actor`] | actors whose mailboxes carry the trace |
+//! | [`jobs`] | work that outlives the process that asked for it |
 //! | [`data`] | one database handle for SQLite and PostgreSQL |
 //! | [`config`] | settings by profile, each with its origin |
 //! | [`telemetry`] | what is recorded and where it goes |
@@ -24,6 +25,7 @@ pub mod cli;
 pub mod config;
 pub mod context;
 pub mod data;
+pub mod jobs;
 pub mod module;
 pub mod redact;
 pub mod telemetry;

@@ -84,6 +84,14 @@ pub enum DbError {
         /// What the database said.
         reason: String,
     },
+    /// Two migrations have one version, so that only one of them would ever be applied.
+    #[error("the migrations {first} and {second} have the same version: give one of them another date")]
+    SameVersion {
+        /// The directory name of one.
+        first: String,
+        /// The directory name of the other.
+        second: String,
+    },
     /// The database holds a migration that this build does not know.
     #[error(
         "the database has applied migration {version}, which this build does not contain: run the newer build's \

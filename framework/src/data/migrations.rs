@@ -21,20 +21,55 @@ const LOCK: i64 = 0x0073_7061_6e62_6f78;
 ///
 /// ```ignore
 /// use spanbox::data::{Migrations, embed_migrations};
+/// use spanbox::jobs;
 ///
 /// pub static MIGRATIONS: Migrations =
-///     Migrations::new(embed_migrations!("../migrations/sqlite"), embed_migrations!("../migrations/postgres"));
+///     Migrations::new(embed_migrations!("../migrations/sqlite"), embed_migrations!("../migrations/postgres"))
+///         .with(&jobs::MIGRATIONS);
 /// ```
 pub struct Migrations {
     sqlite: EmbeddedMigrations,
     postgres: EmbeddedMigrations,
+    with: Option<&'static Self>,
 }
 
 impl Migrations {
     /// The migrations of either database.
     #[must_use]
     pub const fn new(sqlite: EmbeddedMigrations, postgres: EmbeddedMigrations) -> Self {
-        Self { sqlite, postgres }
+        Self { sqlite, postgres, with: None }
+    }
+
+    /// Adds another set, such as one of the framework's. Both are applied in one order, that of their versions, and
+    /// recorded in one table; a version that both have is an error.
+    ///
+    /// # Panics
+    ///
+    /// When a set was added before; in a `static` that is an error of the compiler. Add the further one to the other.
+    #[must_use]
+    pub const fn with(mut self, other: &'static Self) -> Self {
+        assert!(self.with.is_none(), "a set was added already; add this one to that");
+        self.with = Some(other);
+        self
+    }
+
+    /// All of them for one database, in order.
+    fn known<DB>(&self, of: fn(&Self) -> &EmbeddedMigrations) -> Result<Vec<Boxed<DB>>, DbError>
+    where
+        DB: DieselBackend,
+    {
+        let mut known = Vec::new();
+        let mut set = Some(self);
+        while let Some(migrations) = set {
+            let found = MigrationSource::<DB>::migrations(of(migrations));
+            known.extend(found.map_err(|error| failed("(reading them)", &error))?);
+            set = migrations.with;
+        }
+        known.sort_by_cached_key(version);
+        match known.windows(2).find(|pair| version(&pair[0]) == version(&pair[1])) {
+            Some(pair) => Err(DbError::SameVersion { first: name(&pair[0]), second: name(&pair[1]) }),
+            None => Ok(known),
+        }
     }
 }
 
@@ -103,22 +138,23 @@ impl Db {
             Driver::Sqlite(_) => {
                 self.run(Role::Writer, Kind::Plain, async move |conn: &mut Conn| {
                     let Conn::Sqlite(conn) = conn else { return Ok(Vec::new()) };
-                    let work = move |raw: &mut SqliteConnection| Ok(on_sqlite(raw, &migrations.sqlite, task));
+                    let work = move |raw: &mut SqliteConnection| Ok(on_sqlite(raw, migrations, task));
                     conn.inner().spawn_blocking(work).await?
                 })
                 .await
             }
-            Driver::Postgres(postgres) => on_postgres(postgres, &migrations.postgres, task).await,
+            Driver::Postgres(postgres) => on_postgres(postgres, migrations, task).await,
         }
     }
 }
 
 fn on_sqlite(
     raw: &mut SqliteConnection,
-    source: &EmbeddedMigrations,
+    migrations: &Migrations,
     task: Task,
 ) -> Result<Vec<MigrationState>, DbError> {
-    carry_out::<Sqlite, _>(raw, source, task, |raw, step| {
+    let known = migrations.known(|set| &set.sqlite)?;
+    carry_out::<Sqlite, _>(raw, &known, task, |raw, step| {
         // diesel's own transaction becomes a savepoint in this one, which other processes wait for.
         AnsiTransactionManager::begin_transaction_sql(raw, "BEGIN IMMEDIATE")?;
         match step(raw) {
@@ -135,7 +171,7 @@ fn on_sqlite(
 /// thread drives.
 async fn on_postgres(
     postgres: &Postgres,
-    source: &'static EmbeddedMigrations,
+    migrations: &'static Migrations,
     task: Task,
 ) -> Result<Vec<MigrationState>, DbError> {
     let (target, recorder, handle) =
@@ -155,7 +191,8 @@ async fn on_postgres(
                 // Released when the connection closes, whatever happens here.
                 conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})"))?;
             }
-            carry_out::<Pg, _>(&mut conn, source, task, |conn, step| step(conn))
+            let known = migrations.known(|set| &set.postgres)?;
+            carry_out::<Pg, _>(&mut conn, &known, task, |conn, step| step(conn))
         });
         let _ = reply.send(result);
     };
@@ -173,7 +210,7 @@ type Boxed<DB> = Box<dyn Migration<DB>>;
 
 fn carry_out<DB, C>(
     conn: &mut C,
-    source: &EmbeddedMigrations,
+    known: &[Boxed<DB>],
     task: Task,
     alone: impl Fn(&mut C, &Step<'_, C>) -> Result<(), Failure>,
 ) -> Result<Vec<MigrationState>, DbError>
@@ -181,9 +218,6 @@ where
     DB: DieselBackend,
     C: MigrationHarness<DB>,
 {
-    let mut known =
-        MigrationSource::<DB>::migrations(source).map_err(|error| failed("(reading them)", &error))?;
-    known.sort_unstable_by_key(version);
     let mut done = Vec::new();
     match task {
         Task::Status => {
@@ -243,7 +277,7 @@ where
     };
     let result =
         if migration.metadata().run_in_transaction() { alone(conn, &checked) } else { checked(conn) };
-    result.map_err(|error| failed(&migration.name().to_string(), &error))?;
+    result.map_err(|error| failed(&name(migration), &error))?;
     Ok(ran.get())
 }
 
@@ -257,8 +291,12 @@ fn version<DB: DieselBackend>(migration: &Boxed<DB>) -> String {
     migration.name().version().to_string()
 }
 
+fn name<DB: DieselBackend>(migration: &Boxed<DB>) -> String {
+    migration.name().to_string()
+}
+
 fn state<DB: DieselBackend>(migration: &Boxed<DB>, applied: bool) -> MigrationState {
-    MigrationState { version: version(migration), name: migration.name().to_string(), applied }
+    MigrationState { version: version(migration), name: name(migration), applied }
 }
 
 fn failed(name: &str, error: &Failure) -> DbError {

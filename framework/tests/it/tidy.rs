@@ -244,13 +244,15 @@ fn the_top_level_holds_what_it_should() {
 
 #[test]
 fn both_databases_have_the_same_migrations() {
-    let names = |backend: &str| {
-        let mut names: Vec<_> = fs::read_dir(root().join("migrations").join(backend))
+    let names = |place: &str, backend: &str| {
+        let mut names: Vec<_> = fs::read_dir(root().join(place).join(backend))
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         names.sort();
         names
     };
-    assert_eq!(names("sqlite"), names("postgres"));
+    for place in ["migrations", "framework/migrations"] {
+        assert_eq!(names(place, "sqlite"), names(place, "postgres"), "{place}");
+    }
 }

@@ -10,7 +10,20 @@ static BROKEN: Migrations = Migrations::new(
     embed_migrations!("src/data/tests/migrations/broken"),
 );
 
+static WITH_JOBS: Migrations = Migrations::new(
+    embed_migrations!("src/data/tests/migrations/good"),
+    embed_migrations!("src/data/tests/migrations/good"),
+)
+.with(&crate::jobs::MIGRATIONS);
+static TWICE: Migrations = Migrations::new(
+    embed_migrations!("src/data/tests/migrations/good"),
+    embed_migrations!("src/data/tests/migrations/good"),
+)
+.with(&GOOD);
+
 on_both!(
+    two_sets_are_applied_in_one_order_and_recorded_together,
+    a_version_that_two_sets_have_is_refused_before_anything_runs,
     migrations_go_up_and_down_and_tell_where_they_are,
     services_that_start_at_once_apply_each_migration_once,
     a_migration_that_fails_leaves_nothing_behind_and_is_named,
@@ -57,6 +70,33 @@ async fn services_that_start_at_once_apply_each_migration_once(fixture: Fixture)
     let mut all: Vec<String> = applied.into_iter().flat_map(Result::unwrap).map(|state| state.name).collect();
     all.sort();
     assert_eq!(all, [FIRST, SECOND]);
+}
+
+const JOBS: &str = "00000000000001_spanbox_jobs";
+
+async fn two_sets_are_applied_in_one_order_and_recorded_together(fixture: Fixture) {
+    let db = &fixture.db;
+    // The service was there before it took the framework's set in.
+    assert_eq!(names(&db.migrate(&GOOD).await.unwrap()), [(FIRST, true), (SECOND, true)]);
+    let status = db.migration_status(&WITH_JOBS).await.unwrap();
+    assert_eq!(names(&status), [(JOBS, false), (FIRST, true), (SECOND, true)]);
+    assert_eq!(names(&db.migrate(&WITH_JOBS).await.unwrap()), [(JOBS, true)]);
+    assert!(tables_exist(db, "spanbox_jobs").await);
+    let reverted = db.revert(&WITH_JOBS, 3).await.unwrap();
+    assert_eq!(names(&reverted), [(SECOND, false), (FIRST, false), (JOBS, false)]);
+    assert!(!tables_exist(db, "spanbox_jobs").await);
+    // From nothing, by two that start at once.
+    let other = fixture.reopened(|_| {}).await;
+    let (one, two) = tokio::join!(db.migrate(&WITH_JOBS), other.migrate(&WITH_JOBS));
+    let mut all: Vec<_> = one.unwrap().into_iter().chain(two.unwrap()).map(|state| state.name).collect();
+    all.sort();
+    assert_eq!(all, [JOBS, FIRST, SECOND]);
+}
+
+async fn a_version_that_two_sets_have_is_refused_before_anything_runs(fixture: Fixture) {
+    let error = fixture.db.migrate(&TWICE).await.unwrap_err();
+    assert!(matches!(&error, DbError::SameVersion { first, .. } if first == FIRST), "{error:?}");
+    assert!(!tables_exist(&fixture.db, "first").await);
 }
 
 async fn a_migration_that_fails_leaves_nothing_behind_and_is_named(fixture: Fixture) {

@@ -1,0 +1,125 @@
+use std::collections::HashMap;
+
+use opentelemetry::baggage::BaggageExt as _;
+use opentelemetry::propagation::TextMapPropagator as _;
+use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+
+/// The least that the W3C recommendation (Trace Context, 3.3.1.5) wants carried; longer lists are left behind whole.
+const MAX_TRACESTATE: usize = 512;
+
+/// The trace context that is stored with a job, in the words of the W3C's headers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// The span that enqueued the job.
+    pub traceparent: Option<String>,
+    /// What vendors add to it.
+    pub tracestate: Option<String>,
+    /// The baggage that the policy lets through.
+    pub baggage: Option<String>,
+}
+
+impl Carried {
+    /// What `cx` carries; of its baggage, what has one of the `keys`.
+    #[must_use]
+    pub fn capture(cx: &Context, keys: &[&str]) -> Self {
+        let mut headers = HashMap::new();
+        if cx.span().span_context().is_valid() {
+            TraceContextPropagator::new().inject_context(cx, &mut headers);
+        }
+        let allowed: Vec<_> = keys
+            .iter()
+            .filter_map(|key| Some(KeyValue::new((*key).to_owned(), cx.baggage().get(*key)?.clone())))
+            .collect();
+        if !allowed.is_empty() {
+            BaggagePropagator::new().inject_context(&cx.with_baggage(allowed), &mut headers);
+        }
+        let mut header = |name: &str| headers.remove(name).filter(|value: &String| !value.is_empty());
+        Self {
+            traceparent: header("traceparent"),
+            tracestate: header("tracestate").filter(|state| state.len() <= MAX_TRACESTATE),
+            baggage: header("baggage"),
+        }
+    }
+
+    /// The context that was captured, on top of `base`. What does not parse is ignored.
+    #[must_use]
+    pub fn restore(&self, base: &Context) -> Context {
+        let pairs = [
+            ("traceparent", &self.traceparent),
+            ("tracestate", &self.tracestate),
+            ("baggage", &self.baggage),
+        ];
+        let headers: HashMap<_, _> =
+            pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))).collect();
+        let mut cx = base.clone();
+        if self.traceparent.is_some() {
+            cx = TraceContextPropagator::new().extract_with_context(&cx, &headers);
+        }
+        if self.baggage.is_some() {
+            cx = BaggagePropagator::new().extract_with_context(&cx, &headers);
+        }
+        cx
+    }
+
+    /// The trace that enqueued the job, 32 hexadecimal digits.
+    #[must_use]
+    pub fn trace_id(&self) -> Option<&str> {
+        self.traceparent.as_deref()?.split('-').nth(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr as _;
+
+    use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+
+    use super::*;
+
+    fn context(state: &str) -> Context {
+        let span = SpanContext::new(
+            TraceId::from(7),
+            SpanId::from(9),
+            TraceFlags::SAMPLED,
+            true,
+            TraceState::from_str(state).unwrap(),
+        );
+        Context::new()
+            .with_remote_span_context(span)
+            .with_baggage([KeyValue::new("tenant", "acme, inc"), KeyValue::new("email", "a@b.example")])
+    }
+
+    #[test]
+    fn what_was_captured_is_restored() {
+        let carried = Carried::capture(&context("vendor=1"), &["tenant", "absent"]);
+        assert_eq!(carried.trace_id(), Some("00000000000000000000000000000007"));
+        let cx = carried.restore(&Context::new());
+        let span = cx.span().span_context().clone();
+        assert_eq!((span.trace_id(), span.span_id()), (TraceId::from(7), SpanId::from(9)));
+        assert!(span.is_sampled());
+        assert_eq!(span.trace_state().header(), "vendor=1");
+        assert_eq!(cx.baggage().get("tenant").unwrap().as_str(), "acme, inc");
+    }
+
+    #[test]
+    fn baggage_that_is_not_allowed_stays_behind() {
+        let carried = Carried::capture(&context(""), &["tenant"]);
+        assert!(!carried.baggage.unwrap().contains("email"));
+        assert_eq!(Carried::capture(&context(""), &[]).baggage, None);
+    }
+
+    #[test]
+    fn nothing_is_captured_of_nothing() {
+        assert_eq!(Carried::capture(&Context::new(), &["tenant"]), Carried::default());
+    }
+
+    #[test]
+    fn a_tracestate_that_is_too_long_stays_behind() {
+        let long = format!("vendor={}", "x".repeat(200));
+        let many: Vec<_> = (0..4).map(|n| format!("v{n}{}", &long[1..])).collect();
+        let carried = Carried::capture(&context(&many.join(",")), &[]);
+        assert!(carried.traceparent.is_some() && carried.tracestate.is_none());
+    }
+}

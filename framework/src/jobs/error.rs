@@ -1,0 +1,68 @@
+use crate::data::DbError;
+
+/// Why a job could not be stored, found or moved.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JobsError {
+    /// A queue or a kind has a name that cannot be one.
+    #[error(
+        "the {what} name {name:?} is none: use lower-case letters, digits, `_`, `-` and `.`, a letter first, \
+         at most {max} bytes"
+    )]
+    Name {
+        /// `queue` or `kind`.
+        what: &'static str,
+        /// Its first characters.
+        name: String,
+        /// The most bytes.
+        max: usize,
+    },
+    /// The payload is larger than the job's policy allows.
+    #[error(
+        "the payload of a {kind} job has {bytes} bytes, and {max} are allowed: store the data and put its id into \
+         the job, or raise `Policy::max_payload`"
+    )]
+    PayloadTooLarge {
+        /// The job's name.
+        kind: String,
+        /// How large it is.
+        bytes: usize,
+        /// How large it may be.
+        max: usize,
+    },
+    /// The job could not be written as JSON.
+    #[error("a {kind} job can not be written as JSON: {source}")]
+    Payload {
+        /// The job's name.
+        kind: String,
+        /// What serde said.
+        source: serde_json::Error,
+    },
+    /// A uniqueness key that cannot be one.
+    #[error("the uniqueness key of a {kind} job must have 1 to {max} bytes and no control characters")]
+    UniqueKey {
+        /// The job's name.
+        kind: String,
+        /// The most bytes.
+        max: usize,
+    },
+    /// A priority out of range.
+    #[error("the priority {priority} of a {kind} job is none: 0 runs first, 9 last")]
+    Priority {
+        /// The job's name.
+        kind: String,
+        /// What was asked for.
+        priority: u8,
+    },
+    /// A uniqueness key was taken and given up by others in turn, too often to go on. Enqueue again.
+    #[error(
+        "the uniqueness key {key} changed hands while a job was enqueued under it; enqueue the job again"
+    )]
+    Contended {
+        /// The kind and the key.
+        key: String,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}

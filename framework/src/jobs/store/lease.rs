@@ -1,0 +1,262 @@
+//! Taking jobs, keeping them, and taking them from those who did not.
+
+use std::time::Duration;
+
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use diesel_async::RunQueryDsl as _;
+use serde::Serialize;
+
+use super::insert::json;
+use super::statement::{Statement, sql};
+use super::{count, micros, span_of, state_of};
+use crate::data::{Conn, DbError};
+use crate::jobs::carried::Carried;
+use crate::jobs::state::State;
+use crate::query;
+
+/// A lease on a job: what every write about it has to show. The token is the job's alone and grows with each lease, so
+/// whoever lost a lease can not write any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Held {
+    /// The job.
+    pub id: i64,
+    /// Its fencing token.
+    pub token: i64,
+}
+
+/// A job that was leased.
+#[derive(Clone, Debug)]
+pub struct Leased {
+    /// Its id.
+    pub id: i64,
+    /// The fencing token of this lease.
+    pub token: i64,
+    /// The queue.
+    pub queue: String,
+    /// The job's name.
+    pub kind: String,
+    /// The job as JSON.
+    pub payload: String,
+    /// From 0, which runs first, to 9.
+    pub priority: u8,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// How many there are at most.
+    pub max_attempts: u32,
+    /// How many of its workers died over it. One that has any is best run by itself.
+    pub crashes: u32,
+    /// How long it waited since it was due, by the database's clock.
+    pub waited: Duration,
+    /// How long after it was enqueued it was due, retries included.
+    pub delayed: Duration,
+    /// The trace context it was enqueued in.
+    pub carried: Carried,
+}
+
+impl Leased {
+    /// What the writes about it have to show.
+    #[must_use]
+    pub const fn held(&self) -> Held {
+        Held { id: self.id, token: self.token }
+    }
+}
+
+/// A range of the index for each priority, so that jobs which are due later are never looked at. The ranges are read in
+/// turn and only as far as needed: the lateral join can be done in no other way.
+pub(super) struct Lease;
+
+impl Statement for Lease {
+    const SQL: &'static str = "\
+        WITH ready AS MATERIALIZED ( \
+            SELECT j.id FROM generate_series(0, 9) AS p(priority) CROSS JOIN LATERAL ( \
+                SELECT id FROM spanbox_jobs \
+                WHERE queue = ? AND priority = p.priority AND state = 'available' AND run_at <= :now \
+                ORDER BY run_at, id LIMIT ? :skip) AS j \
+            LIMIT ?) \
+        UPDATE spanbox_jobs SET state = 'running', attempt = attempt + 1, token = token + 1, started_at = :now, \
+            worker = ?, lease_until = :now + ? \
+        WHERE id IN (SELECT id FROM ready) \
+        RETURNING id, token, queue, kind, payload, priority, run_at, attempt, max_attempts, crashes, created_at, \
+            started_at, traceparent, tracestate, baggage";
+    // CROSS JOIN keeps the order of the loops, and within one the rows come in the order of the index, which INDEXED BY
+    // insists on: the first ones are the next ones, without sorting all that are due.
+    const SQLITE: &'static str = "\
+        WITH p(priority) AS (VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)) \
+        UPDATE spanbox_jobs SET state = 'running', attempt = attempt + 1, token = token + 1, started_at = :now, \
+            worker = ?, lease_until = :now + ? \
+        WHERE id IN ( \
+            SELECT j.id FROM p CROSS JOIN spanbox_jobs AS j INDEXED BY spanbox_jobs_ready \
+            WHERE j.queue = ? AND j.priority = p.priority AND j.state = 'available' AND j.run_at <= :now LIMIT ?) \
+        RETURNING id, token, queue, kind, payload, priority, run_at, attempt, max_attempts, crashes, created_at, \
+            started_at, traceparent, tracestate, baggage";
+}
+
+#[derive(QueryableByName)]
+struct LeaseRow {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = BigInt)]
+    token: i64,
+    #[diesel(sql_type = Text)]
+    queue: String,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Text)]
+    payload: String,
+    #[diesel(sql_type = BigInt)]
+    priority: i64,
+    #[diesel(sql_type = BigInt)]
+    run_at: i64,
+    #[diesel(sql_type = BigInt)]
+    attempt: i64,
+    #[diesel(sql_type = BigInt)]
+    max_attempts: i64,
+    #[diesel(sql_type = BigInt)]
+    crashes: i64,
+    #[diesel(sql_type = BigInt)]
+    created_at: i64,
+    #[diesel(sql_type = BigInt)]
+    started_at: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    traceparent: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    tracestate: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    baggage: Option<String>,
+}
+
+/// Leases up to `limit` due jobs of a queue to `worker` for the time of `lease`: the lowest priority number first, then
+/// what was due first. Nobody else gets them while the lease lasts. It is a write, and each counts as an attempt.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn lease(
+    conn: &mut Conn,
+    queue: &str,
+    limit: usize,
+    worker: &str,
+    lease: Duration,
+) -> Result<Vec<Leased>, DbError> {
+    let (limit, lease) = (count(limit), micros(lease));
+    let mut rows: Vec<LeaseRow> = match conn {
+        Conn::Postgres(_) => {
+            let statement = sql::<Lease>().text(queue).number(limit).number(limit).text(worker).number(lease);
+            query!(conn, c => statement.load(c).await)?
+        }
+        Conn::Sqlite(_) => {
+            let statement = sql::<Lease>().text(worker).number(lease).text(queue).number(limit);
+            query!(conn, c => statement.load(c).await)?
+        }
+    };
+    rows.sort_unstable_by_key(|row| (row.priority, row.run_at, row.id));
+    Ok(rows.into_iter().map(leased).collect())
+}
+
+fn leased(row: LeaseRow) -> Leased {
+    let small = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+    Leased {
+        id: row.id,
+        token: row.token,
+        queue: row.queue,
+        kind: row.kind,
+        payload: row.payload,
+        priority: u8::try_from(row.priority).unwrap_or(u8::MAX),
+        attempt: small(row.attempt),
+        max_attempts: small(row.max_attempts),
+        crashes: small(row.crashes),
+        waited: span_of(row.run_at, row.started_at),
+        delayed: span_of(row.created_at, row.run_at),
+        carried: Carried { traceparent: row.traceparent, tracestate: row.tracestate, baggage: row.baggage },
+    }
+}
+
+pub(super) struct Heartbeat;
+
+impl Statement for Heartbeat {
+    const SQL: &'static str = "\
+        WITH held AS MATERIALIZED ( \
+            SELECT j.id FROM (:rows) AS r CROSS JOIN spanbox_jobs AS j \
+            WHERE j.id = r.id AND j.token = r.token AND j.lease_until IS NOT NULL ORDER BY j.id :lock) \
+        UPDATE spanbox_jobs SET lease_until = :now + ? WHERE id IN (SELECT id FROM held) \
+        RETURNING id, cancel_requested";
+}
+
+/// A job whose lease was prolonged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, QueryableByName)]
+pub struct Beat {
+    /// The job.
+    #[diesel(sql_type = BigInt)]
+    pub id: i64,
+    /// Whether somebody asked for it to be cancelled.
+    #[diesel(sql_type = Bool)]
+    pub cancel_requested: bool,
+}
+
+/// Prolongs leases to `lease` from now, and tells which are still held: for a job that is not among them another worker
+/// may have begun, or it was settled meanwhile.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn heartbeat(conn: &mut Conn, held: &[Held], lease: Duration) -> Result<Vec<Beat>, DbError> {
+    if held.is_empty() {
+        return Ok(Vec::new());
+    }
+    let statement = sql::<Heartbeat>().text(json(held)?).number(micros(lease));
+    query!(conn, c => statement.load(c).await)
+}
+
+/// What ran out first comes first, so jobs that run long and are kept can not hide those that nobody keeps. A job that
+/// is being completed is locked, passed over, and found completed next time.
+pub(super) struct Rescue;
+
+impl Statement for Rescue {
+    const SQL: &'static str = "\
+        WITH expired AS MATERIALIZED ( \
+            SELECT id AS job, CASE WHEN cancel_requested THEN 'cancelled' \
+                WHEN crashes + 1 >= ? OR attempt >= max_attempts THEN 'dead' ELSE 'available' END AS next \
+            FROM spanbox_jobs WHERE state = 'running' AND lease_until < :now ORDER BY lease_until LIMIT ? :skip) \
+        UPDATE spanbox_jobs SET state = next, crashes = crashes + 1, lease_until = NULL, \
+            finished_at = CASE WHEN next <> 'available' THEN :now END, \
+            unique_held = unique_held AND (next = 'available' OR unique_until > :now), \
+            error = 'the lease of ' || worker || ' ran out: it died, hung, or lost the database' \
+        FROM expired WHERE id = job \
+        RETURNING id, queue, state";
+}
+
+#[derive(QueryableByName)]
+struct RescueRow {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Text)]
+    queue: String,
+    #[diesel(sql_type = Text)]
+    state: String,
+}
+
+/// A job that was taken from a worker whose lease ran out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rescued {
+    /// The job.
+    pub id: i64,
+    /// Its queue.
+    pub queue: String,
+    /// Where it is now: [`State::Available`], [`State::Dead`], or [`State::Cancelled`] when that was asked for.
+    pub state: State,
+}
+
+/// Takes up to `limit` jobs from workers whose leases ran out. Each counts as a crash; with `crashes` of them, or with
+/// its attempts spent, a job is dead.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn rescue(conn: &mut Conn, limit: usize, crashes: u32) -> Result<Vec<Rescued>, DbError> {
+    let statement = sql::<Rescue>().number(i64::from(crashes)).number(count(limit));
+    let rows: Vec<RescueRow> = query!(conn, c => statement.load(c).await)?;
+    rows.into_iter()
+        .map(|row| Ok(Rescued { id: row.id, queue: row.queue, state: state_of(&row.state)? }))
+        .collect()
+}

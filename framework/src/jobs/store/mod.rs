@@ -1,0 +1,43 @@
+//! Every statement about jobs. Functions take the connection of a unit of work, one that writes unless they only look.
+
+mod insert;
+mod lease;
+mod list;
+mod look;
+mod manage;
+mod settle;
+mod statement;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use crate::data::DbError;
+use crate::jobs::state::State;
+
+pub use insert::{Enqueued, NewJob, insert};
+pub use lease::{Beat, Held, Leased, Rescued, heartbeat, lease, rescue};
+pub use list::{Cursor, NoCursor, Record, get, list};
+pub use look::{Backlog, Count, backlog, counts, queues};
+pub use manage::{cancel, discard, prune, retry};
+pub use settle::{Settled, Then, Unfinished, complete, fail, release, settle};
+
+/// No time is further away: a hundred years, so that adding to a time of the database never overflows.
+const FURTHEST: i64 = 100 * 366 * 24 * 3600 * 1_000_000;
+
+pub(super) fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(FURTHEST).min(FURTHEST)
+}
+
+fn count(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// From one time of the database to another; none if that was before.
+fn span_of(from: i64, to: i64) -> Duration {
+    Duration::from_micros(u64::try_from(to.saturating_sub(from)).unwrap_or(0))
+}
+
+fn state_of(name: &str) -> Result<State, DbError> {
+    name.parse().map_err(|error| DbError::Query(diesel::result::Error::DeserializationError(Box::new(error))))
+}

@@ -1,0 +1,185 @@
+//! A statement of the store: its text for both databases and the values that go into it.
+
+use std::marker::PhantomData;
+
+use diesel::QueryResult;
+use diesel::backend::Backend;
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::serialize::ToSql;
+use diesel::sql_types::{BigInt, HasSqlType, Text, Untyped};
+use diesel::sqlite::Sqlite;
+
+/// One statement. In its text stand
+///
+/// - `?`, a value;
+/// - `:now`, the database's clock in microseconds, the same in the whole statement;
+/// - `:rows`, a query over the rows of the JSON array that is the next value, with the columns of [`ROWS`](Self::ROWS);
+/// - `:lock`, which locks the rows of `j` in the order of the query and waits for those that others hold: two statements
+///   over many rows can then not wait for each other;
+/// - `:skip`, which passes the rows over that others hold. SQLite needs neither: a write transaction is alone;
+/// - `:kept_until`, until when a finished job is held on to, as the index has it.
+pub(super) trait Statement: 'static {
+    /// The text for PostgreSQL, and for SQLite unless that has its own.
+    const SQL: &'static str;
+    /// The text for SQLite.
+    const SQLITE: &'static str = Self::SQL;
+    /// The columns of `:rows` with their types in PostgreSQL.
+    const ROWS: &'static [(&'static str, &'static str)] = &[("id", "BIGINT"), ("token", "BIGINT")];
+}
+
+/// How a database says what the texts above leave open.
+pub(super) trait Dialect: Backend {
+    const NOW: &'static str;
+    const LOCK: &'static str;
+    const SKIP: &'static str;
+    const KEPT_UNTIL: &'static str;
+
+    fn text<S: Statement>() -> &'static str;
+
+    /// Writes the query over the rows of a JSON array, whose parameter `bind` writes.
+    fn rows<'b>(
+        columns: &[(&str, &str)],
+        out: &mut AstPass<'_, 'b, Self>,
+        bind: impl FnOnce(&mut AstPass<'_, 'b, Self>) -> QueryResult<()>,
+    ) -> QueryResult<()>;
+}
+
+impl Dialect for Pg {
+    // Not now(), which is when the transaction began; not clock_timestamp(), which no index can be searched for.
+    const NOW: &'static str = "(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000)::BIGINT";
+    const LOCK: &'static str = "FOR NO KEY UPDATE OF j";
+    const SKIP: &'static str = "FOR NO KEY UPDATE SKIP LOCKED";
+    const KEPT_UNTIL: &'static str = "GREATEST(finished_at, unique_until)";
+
+    fn text<S: Statement>() -> &'static str {
+        S::SQL
+    }
+
+    fn rows<'b>(
+        columns: &[(&str, &str)],
+        out: &mut AstPass<'_, 'b, Self>,
+        bind: impl FnOnce(&mut AstPass<'_, 'b, Self>) -> QueryResult<()>,
+    ) -> QueryResult<()> {
+        out.push_sql("SELECT * FROM json_to_recordset(CAST(");
+        bind(out)?;
+        out.push_sql(" AS JSON)) AS r(");
+        for (place, (name, kind)) in columns.iter().enumerate() {
+            out.push_sql(if place == 0 { "" } else { ", " });
+            out.push_sql(name);
+            out.push_sql(" ");
+            out.push_sql(kind);
+        }
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl Dialect for Sqlite {
+    // Milliseconds are what SQLite reads of the clock.
+    const NOW: &'static str = "(CAST(ROUND(UNIXEPOCH('subsec') * 1000) AS INTEGER) * 1000)";
+    const LOCK: &'static str = "";
+    const SKIP: &'static str = "";
+    const KEPT_UNTIL: &'static str = "MAX(finished_at, unique_until)";
+
+    fn text<S: Statement>() -> &'static str {
+        S::SQLITE
+    }
+
+    fn rows<'b>(
+        columns: &[(&str, &str)],
+        out: &mut AstPass<'_, 'b, Self>,
+        bind: impl FnOnce(&mut AstPass<'_, 'b, Self>) -> QueryResult<()>,
+    ) -> QueryResult<()> {
+        out.push_sql("SELECT ");
+        for (place, (name, _)) in columns.iter().enumerate() {
+            out.push_sql(if place == 0 { "" } else { ", " });
+            out.push_sql("value ->> '");
+            out.push_sql(name);
+            out.push_sql("' AS ");
+            out.push_sql(name);
+        }
+        out.push_sql(" FROM json_each(");
+        bind(out)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+enum Value {
+    Number(i64),
+    Text(String),
+}
+
+/// A [`Statement`] with its values. It is prepared once per connection, by its type.
+pub(super) struct Sql<S> {
+    values: Vec<Value>,
+    statement: PhantomData<fn() -> S>,
+}
+
+pub(super) fn sql<S: Statement>() -> Sql<S> {
+    Sql { values: Vec::new(), statement: PhantomData }
+}
+
+impl<S> Sql<S> {
+    pub(super) fn number(mut self, value: i64) -> Self {
+        self.values.push(Value::Number(value));
+        self
+    }
+
+    pub(super) fn text(mut self, value: impl Into<String>) -> Self {
+        self.values.push(Value::Text(value.into()));
+        self
+    }
+}
+
+impl<S: Statement> QueryId for Sql<S> {
+    type QueryId = Sql<S>;
+
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl<S> Query for Sql<S> {
+    type SqlType = Untyped;
+}
+
+impl<S, DB> QueryFragment<DB> for Sql<S>
+where
+    S: Statement,
+    DB: Dialect + HasSqlType<BigInt> + HasSqlType<Text>,
+    i64: ToSql<BigInt, DB>,
+    String: ToSql<Text, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        let mut values = self.values.iter();
+        let mut bind = |out: &mut AstPass<'_, 'b, DB>| match values.next() {
+            Some(Value::Number(value)) => out.push_bind_param::<BigInt, _>(value),
+            Some(Value::Text(value)) => out.push_bind_param::<Text, _>(value),
+            None => Err(diesel::result::Error::QueryBuilderError("a value is missing".into())),
+        };
+        let mut rest = DB::text::<S>();
+        while let Some(at) = rest.find(['?', ':']) {
+            out.push_sql(&rest[..at]);
+            let mark = &rest[at..];
+            let word = mark[1..]
+                .find(|c: char| !c.is_ascii_lowercase() && c != '_')
+                .map_or(mark.len(), |end| end + 1);
+            match &mark[..word] {
+                ":now" => out.push_sql(DB::NOW),
+                ":lock" => out.push_sql(DB::LOCK),
+                ":skip" => out.push_sql(DB::SKIP),
+                ":kept_until" => out.push_sql(DB::KEPT_UNTIL),
+                ":rows" => DB::rows(S::ROWS, &mut out, &mut bind)?,
+                _ if mark.starts_with('?') => {
+                    bind(&mut out)?;
+                    rest = &mark[1..];
+                    continue;
+                }
+                other => out.push_sql(other),
+            }
+            rest = &mark[word..];
+        }
+        out.push_sql(rest);
+        Ok(())
+    }
+}
