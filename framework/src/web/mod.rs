@@ -22,10 +22,10 @@
 //! }
 //! ```
 //!
-//! Why not the `opentelemetry-instrumentation-actix-web` middleware: it adds 5.0 µs of CPU to a request where this
-//! one adds about one, follows no exclusions, exports the raw query and the client's address, and leaks
-//! `active_requests` when a request is dropped. Who wraps it around routes all the same gets right parents: its
-//! span is a child of ours, or of the remote caller's when the request brings a `traceparent`.
+//! Why not the `opentelemetry-instrumentation-actix-web` middleware: read in its source (0.25), it follows no exclusions,
+//! exports the raw query and the client's address, builds every attribute before the sampler is asked, and leaks
+//! `active_requests` when a request is dropped. The two have not been measured side by side. Who wraps it around routes
+//! all the same gets right parents: its span is a child of ours, also when the request brings a `traceparent`.
 
 mod extract;
 mod health;
