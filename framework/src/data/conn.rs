@@ -12,7 +12,7 @@ use diesel_async::{
 
 use super::error::{DbError, lost_connection};
 use super::sqlite::Inline;
-use super::traced::{AfterCommit, Traced};
+use super::traced::{Ending, Hook, Traced};
 
 /// A connection to SQLite.
 pub type SqliteConn = Traced<SyncConnectionWrapper<SqliteConnection, Inline>>;
@@ -92,17 +92,28 @@ impl Conn {
     ///
     /// It must be short and must not block. A panic in it is logged; the commit stands.
     pub fn after_commit(&mut self, then: impl FnOnce() + Send + 'static) {
-        self.hooks().push(Box::new(then));
+        self.hooks().push(Hook::Committed(Box::new(then)));
     }
 
-    fn hooks(&mut self) -> &mut Vec<AfterCommit> {
+    /// Does something when this unit of work ends, in whatever way; as [`after_commit`](Self::after_commit) otherwise.
+    pub fn at_end(&mut self, then: impl FnOnce(Ending) + Send + 'static) {
+        self.hooks().push(Hook::Ended(Box::new(then)));
+    }
+
+    /// Says something on a channel once this unit of work is committed, to who listens in this process
+    /// ([`Db::listen`](super::Db::listen)). Others are told by `pg_notify` in a statement of the unit.
+    pub fn announce(&mut self, channel: &'static str, payload: impl Into<String>) {
+        self.hooks().push(Hook::Announce(channel, payload.into()));
+    }
+
+    fn hooks(&mut self) -> &mut Vec<Hook> {
         match self {
-            Self::Sqlite(conn) => conn.after_commit(),
-            Self::Postgres(conn) => conn.0.after_commit(),
+            Self::Sqlite(conn) => conn.hooks(),
+            Self::Postgres(conn) => conn.0.hooks(),
         }
     }
 
-    pub(super) fn take_after_commit(&mut self) -> Vec<AfterCommit> {
+    pub(super) fn take_hooks(&mut self) -> Vec<Hook> {
         std::mem::take(self.hooks())
     }
 

@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::conn::{Backend, Conn, Kind, query};
 use super::error::DbError;
+use super::listen::Board;
 use super::postgres::Postgres;
 use super::recorder::Recorder;
 use super::sqlite::Sqlite;
@@ -33,6 +34,7 @@ pub(super) struct Inner {
     driver: Driver,
     acquire_timeout: Duration,
     pub(super) tally: Arc<Tally>,
+    pub(super) board: Arc<Board>,
 }
 
 pub(super) enum Driver {
@@ -81,7 +83,9 @@ impl Db {
             Driver::Postgres(Postgres::new(settings, telemetry)?)
         };
         let acquire_timeout = settings.acquire_timeout;
-        let db = Self { inner: Arc::new(Inner { driver, acquire_timeout, tally: Arc::default() }) };
+        let db = Self {
+            inner: Arc::new(Inner { driver, acquire_timeout, tally: Arc::default(), board: Arc::default() }),
+        };
         // The writer first: it creates the file and sets the journal mode that readers rely on.
         let first = db.run(Role::Writer, Kind::Plain, async |_: &mut Conn| Ok::<_, DbError>(())).await;
         first.map_err(|error| db.silent(error))?;
@@ -207,7 +211,8 @@ impl Db {
         E: From<DbError> + Send + 'static,
         F: for<'c> AsyncFnOnce(&'c mut Conn) -> Result<T, E> + Send + 'static,
     {
-        let (unit, mut answer) = Unit::pack(kind, work, self.recorder(), &self.inner.tally);
+        let (unit, mut answer) =
+            Unit::pack(kind, work, self.recorder(), &self.inner.tally, &self.inner.board);
         match (&self.inner.driver, role) {
             (Driver::Sqlite(sqlite), Role::Reader) => sqlite.readers.submit(unit)?,
             (Driver::Sqlite(sqlite), Role::Writer) => sqlite.writer.submit(unit)?,

@@ -37,11 +37,29 @@ struct Watch {
     known: HashMap<TypeId, Arc<Statement>>,
     fixed: HashMap<&'static str, Arc<Statement>>,
     failed: Arc<AtomicBool>,
-    after_commit: Vec<AfterCommit>,
+    hooks: Vec<Hook>,
 }
 
-/// What is to happen once a unit of work is committed.
-pub(super) type AfterCommit = Box<dyn FnOnce() + Send>;
+/// How a unit of work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It was committed, or had no transaction and went well.
+    Committed,
+    /// Nothing of it took place.
+    RolledBack,
+    /// The connection was lost at the COMMIT, which may have taken place.
+    Uncertain,
+}
+
+/// What is to happen when a unit of work ends.
+pub(super) enum Hook {
+    /// Once it is committed.
+    Committed(Box<dyn FnOnce() + Send>),
+    /// However it ends.
+    Ended(Box<dyn FnOnce(Ending) + Send>),
+    /// Once it is committed, this is said on a channel.
+    Announce(&'static str, String),
+}
 
 impl Watch {
     fn query<DB, T>(&mut self, query: &T) -> Option<Recording>
@@ -99,7 +117,7 @@ impl<C> Traced<C> {
             known: HashMap::new(),
             fixed: HashMap::new(),
             failed: Arc::new(AtomicBool::new(false)),
-            after_commit: Vec::new(),
+            hooks: Vec::new(),
         };
         Self { inner, watch }
     }
@@ -109,8 +127,8 @@ impl<C> Traced<C> {
         &mut self.inner
     }
 
-    pub(super) fn after_commit(&mut self) -> &mut Vec<AfterCommit> {
-        &mut self.watch.after_commit
+    pub(super) fn hooks(&mut self) -> &mut Vec<Hook> {
+        &mut self.watch.hooks
     }
 
     /// Whether the last statement was refused by the database.

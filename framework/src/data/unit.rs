@@ -13,8 +13,9 @@ use tokio::sync::{Notify, oneshot};
 
 use super::conn::{Conn, Kind};
 use super::error::{DbError, lost_connection};
+use super::listen::Board;
 use super::recorder::Recorder;
-use super::traced::AfterCommit;
+use super::traced::{Ending, Hook};
 use crate::telemetry::panic_message;
 
 /// Whether the connection is as it was before the unit.
@@ -44,6 +45,7 @@ impl Unit {
         work: F,
         recorder: &Recorder,
         tally: &Arc<Tally>,
+        board: &Arc<Board>,
     ) -> (Self, Answer<T, E>)
     where
         T: Send + 'static,
@@ -54,7 +56,8 @@ impl Unit {
         let claim = Arc::new(Claim::default());
         let cx = Context::current();
         let asked = recorder.wants_wait(&cx).then(Instant::now);
-        let work: Work = Box::new(move |conn| Box::pin(run(kind, conn, work, reply)));
+        let board = Arc::clone(board);
+        let work: Work = Box::new(move |conn| Box::pin(run(kind, conn, work, reply, board)));
         let unit = Self { kind, claim: claim.clone(), cx, asked, work, _counted: Counted::new(tally) };
         (unit, Answer { claim, answer })
     }
@@ -102,6 +105,7 @@ async fn run<T, E, F>(
     conn: Result<&mut Conn, DbError>,
     work: F,
     reply: oneshot::Sender<Result<T, E>>,
+    board: Arc<Board>,
 ) -> After
 where
     E: From<DbError>,
@@ -117,39 +121,52 @@ where
     let run = async {
         let result = work(&mut *conn).await;
         match (kind, result) {
-            (Kind::Plain, result) => (result, After::Whole),
+            (Kind::Plain, result) => {
+                let ending = if result.is_ok() { Ending::Committed } else { Ending::RolledBack };
+                (result, After::Whole, ending)
+            }
             (_, Ok(value)) => match conn.commit().await {
-                Ok(()) => (Ok(value), After::Whole),
-                Err(DbError::Aborted) => (Err(DbError::Aborted.into()), After::Whole),
+                Ok(()) => (Ok(value), After::Whole, Ending::Committed),
+                Err(DbError::Aborted) => (Err(DbError::Aborted.into()), After::Whole, Ending::RolledBack),
+                Err(error @ DbError::CommitUncertain(_)) => {
+                    (Err(error.into()), After::Broken, Ending::Uncertain)
+                }
                 // SQLite keeps a transaction open when its COMMIT fails.
-                Err(error) => (Err(error.into()), After::Broken),
+                Err(error) => (Err(error.into()), After::Broken, Ending::RolledBack),
             },
             (_, Err(error)) => {
                 let after = if conn.rollback().await.is_ok() { After::Whole } else { After::Broken };
-                (Err(error), after)
+                (Err(error), after, Ending::RolledBack)
             }
         }
     };
-    let (result, after) = match AssertUnwindSafe(run).catch_unwind().await {
+    let (result, after, ending) = match AssertUnwindSafe(run).catch_unwind().await {
         Ok(ended) => ended,
         // The transaction ends with its connection.
         Err(panic) => (
             Err(DbError::Panicked { message: panic_message(panic.as_ref()).to_owned() }.into()),
             After::Broken,
+            Ending::RolledBack,
         ),
     };
-    let then = conn.take_after_commit();
-    if result.is_ok() {
-        then.into_iter().for_each(follow);
+    for hook in conn.take_hooks() {
+        follow(hook, ending, &board);
     }
     let _ = reply.send(result);
     after
 }
 
-/// Runs what was to follow a commit, which stands whatever becomes of it.
-fn follow(then: AfterCommit) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(then)) {
-        tracing::error!(panic = panic_message(panic.as_ref()), "what was to follow a commit panicked");
+/// Does what was to be done at the end of a unit, which stands whatever becomes of it.
+fn follow(hook: Hook, ending: Ending, board: &Board) {
+    let committed = ending == Ending::Committed;
+    let then = AssertUnwindSafe(|| match hook {
+        Hook::Committed(then) if committed => then(),
+        Hook::Announce(channel, payload) if committed => board.say(channel, &payload),
+        Hook::Committed(_) | Hook::Announce(..) => {}
+        Hook::Ended(then) => then(ending),
+    });
+    if let Err(panic) = catch_unwind(then) {
+        tracing::error!(panic = panic_message(panic.as_ref()), "what was to follow a unit of work panicked");
     }
 }
 

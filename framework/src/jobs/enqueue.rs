@@ -1,13 +1,15 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use opentelemetry::Context;
+use opentelemetry::trace::FutureExt as _;
 
 use super::carried::Carried;
 use super::error::JobsError;
 use super::job::Job;
+use super::messaging;
 use super::name;
 use super::policy::{LAST_PRIORITY, Policy};
+use super::run::CHANNEL;
 use super::store::{self, Enqueued, NewJob, micros};
 use crate::data::Conn;
 
@@ -75,11 +77,11 @@ impl<J: Job> Enqueue<J> {
     /// [`JobsError`]; whatever was wrong with the job itself is found before the database is asked.
     pub async fn enqueue(self, conn: &mut Conn) -> Result<Enqueued, JobsError> {
         let key = self.unique.as_ref().map_or_else(String::new, |(key, _)| key.clone());
-        let stored = store::insert(conn, &[self.into_row(&Context::current())?]).await?;
+        let stored = send::<J>(conn, vec![self.into_row()?]).await?;
         stored.into_iter().next().ok_or(JobsError::Contended { key })
     }
 
-    fn into_row(self, cx: &Context) -> Result<NewJob, JobsError> {
+    fn into_row(self) -> Result<NewJob, JobsError> {
         let kind = J::NAME;
         name::kind(kind)?;
         let queue = self.queue.unwrap_or_else(|| J::QUEUE.to_owned());
@@ -107,7 +109,7 @@ impl<J: Job> Enqueue<J> {
             delay: micros(self.delay),
             run_at: self.run_at.map(|time| time.timestamp_micros()),
             unique,
-            carried: Carried::capture(cx, self.policy.baggage_keys()),
+            carried: Carried::default(),
         })
     }
 }
@@ -131,9 +133,24 @@ pub async fn enqueue_many<J: Job>(
     conn: &mut Conn,
     jobs: impl IntoIterator<Item = impl Into<Enqueue<J>>>,
 ) -> Result<Vec<Enqueued>, JobsError> {
-    let cx = Context::current();
-    let rows: Vec<_> = jobs.into_iter().map(|job| job.into().into_row(&cx)).collect::<Result<_, _>>()?;
-    store::insert(conn, &rows).await
+    let rows: Vec<_> = jobs.into_iter().map(|job| job.into().into_row()).collect::<Result<_, _>>()?;
+    send::<J>(conn, rows).await
+}
+
+/// Stores jobs with the context of the span that their enqueue is, and tells those who wait for some.
+async fn send<J: Job>(conn: &mut Conn, mut rows: Vec<NewJob>) -> Result<Vec<Enqueued>, JobsError> {
+    let Some(first) = rows.first() else { return Ok(Vec::new()) };
+    let queue = first.queue.clone();
+    let cx = messaging::producer(conn, J::NAME, &queue, rows.len());
+    let carried = Carried::capture(&cx, J::policy().baggage_keys());
+    for row in &mut rows {
+        row.carried = carried.clone();
+        if row.queue != queue {
+            conn.announce(CHANNEL, row.queue.clone());
+        }
+    }
+    conn.announce(CHANNEL, queue);
+    store::insert(conn, &rows).with_context(cx).await
 }
 
 impl<J: Job> From<J> for Enqueue<J> {

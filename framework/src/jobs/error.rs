@@ -17,6 +17,14 @@ pub enum JobsError {
         /// The most bytes.
         max: usize,
     },
+    /// Two types of jobs have one name.
+    #[error("there are two kinds of jobs with the name {kind:?}, {} and {}: give one another name", types.0, types.1)]
+    KindTwice {
+        /// The name.
+        kind: String,
+        /// The types.
+        types: (&'static str, &'static str),
+    },
     /// The payload is larger than the job's policy allows.
     #[error(
         "the payload of a {kind} job has {bytes} bytes, and {max} are allowed: store the data and put its id into \

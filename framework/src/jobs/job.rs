@@ -23,7 +23,7 @@ pub trait Job: Serialize + DeserializeOwned + Send + 'static {
     const QUEUE: &'static str = "default";
 
     /// What its runs need from the service: a handle that clones.
-    type State: Clone + Send + 'static;
+    type State: Clone + Send + Sync + 'static;
 
     /// How it is tried, how often and how long.
     #[must_use]

@@ -1,1 +1,2 @@
+DROP TABLE spanbox_rates;
 DROP TABLE spanbox_jobs;

@@ -42,6 +42,8 @@ CREATE TABLE spanbox_jobs (
 
 -- The order in which a queue is leased, one range for each priority.
 CREATE INDEX spanbox_jobs_ready ON spanbox_jobs (queue, priority, run_at, id) WHERE state = 'available';
+-- What a worker died over, which is leased by itself.
+CREATE INDEX spanbox_jobs_suspect ON spanbox_jobs (queue, run_at, id) WHERE state = 'available' AND crashes > 0;
 -- What ran out first.
 CREATE INDEX spanbox_jobs_leased ON spanbox_jobs (lease_until) WHERE state = 'running';
 -- What may be forgotten first; a job that still holds its key may not.
@@ -49,3 +51,9 @@ CREATE INDEX spanbox_jobs_ended ON spanbox_jobs (state, queue, (GREATEST(finishe
     WHERE finished_at IS NOT NULL;
 -- One job holds a key.
 CREATE UNIQUE INDEX spanbox_jobs_unique ON spanbox_jobs (unique_key) WHERE unique_held;
+
+-- A queue with a rate: until when what it has begun keeps it busy at that rate.
+CREATE TABLE spanbox_rates (
+    queue      TEXT PRIMARY KEY,
+    busy_until BIGINT NOT NULL
+);

@@ -94,7 +94,7 @@ impl Statement for Insert {
             traceparent, tracestate, baggage, trace_id \
         FROM (:rows) AS given WHERE n >= 0 ORDER BY unique_key, n \
         ON CONFLICT (unique_key) WHERE unique_held DO NOTHING \
-        RETURNING id, COALESCE(unique_key, '') AS unique_key";
+        RETURNING id, COALESCE(unique_key, '') AS unique_key :notify";
 }
 
 #[derive(QueryableByName)]

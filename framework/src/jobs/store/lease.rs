@@ -71,7 +71,7 @@ impl Statement for Lease {
         WITH ready AS MATERIALIZED ( \
             SELECT j.id FROM generate_series(0, 9) AS p(priority) CROSS JOIN LATERAL ( \
                 SELECT id FROM spanbox_jobs \
-                WHERE queue = ? AND priority = p.priority AND state = 'available' AND run_at <= :now \
+                WHERE queue = ? AND priority = p.priority AND state = 'available' AND run_at <= :now AND crashes = 0 \
                 ORDER BY run_at, id LIMIT ? :skip) AS j \
             LIMIT ?) \
         UPDATE spanbox_jobs SET state = 'running', attempt = attempt + 1, token = token + 1, started_at = :now, \
@@ -87,7 +87,8 @@ impl Statement for Lease {
             worker = ?, lease_until = :now + ? \
         WHERE id IN ( \
             SELECT j.id FROM p CROSS JOIN spanbox_jobs AS j INDEXED BY spanbox_jobs_ready \
-            WHERE j.queue = ? AND j.priority = p.priority AND j.state = 'available' AND j.run_at <= :now LIMIT ?) \
+            WHERE j.queue = ? AND j.priority = p.priority AND j.state = 'available' AND j.run_at <= :now \
+                AND j.crashes = 0 LIMIT ?) \
         RETURNING id, token, queue, kind, payload, priority, run_at, attempt, max_attempts, crashes, created_at, \
             started_at, traceparent, tracestate, baggage";
 }
@@ -127,7 +128,8 @@ struct LeaseRow {
 }
 
 /// Leases up to `limit` due jobs of a queue to `worker` for the time of `lease`: the lowest priority number first, then
-/// what was due first. Nobody else gets them while the lease lasts. It is a write, and each counts as an attempt.
+/// what was due first. Nobody else gets them while the lease lasts. It is a write, and each counts as an attempt. Those
+/// that a worker died over are not among them: see [`lease_suspect`].
 ///
 /// # Errors
 ///
@@ -154,8 +156,67 @@ pub async fn lease(
     Ok(rows.into_iter().map(leased).collect())
 }
 
+pub(super) struct LeaseSuspect;
+
+impl Statement for LeaseSuspect {
+    const SQL: &'static str = "\
+        WITH ready AS MATERIALIZED ( \
+            SELECT id FROM spanbox_jobs \
+            WHERE queue = ? AND state = 'available' AND crashes > 0 AND run_at <= :now \
+            ORDER BY run_at, id LIMIT 1 :skip) \
+        UPDATE spanbox_jobs SET state = 'running', attempt = attempt + 1, token = token + 1, started_at = :now, \
+            worker = ?, lease_until = :now + ? \
+        WHERE id IN (SELECT id FROM ready) \
+        RETURNING id, token, queue, kind, payload, priority, run_at, attempt, max_attempts, crashes, created_at, \
+            started_at, traceparent, tracestate, baggage";
+}
+
+/// Leases the first due job of a queue that a worker died over, as [`lease`] does the others. Whoever has one has no
+/// second one: when the process dies again, it is that job which did it.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn lease_suspect(
+    conn: &mut Conn,
+    queue: &str,
+    worker: &str,
+    lease: Duration,
+) -> Result<Option<Leased>, DbError> {
+    let statement = sql::<LeaseSuspect>().text(queue).text(worker).number(micros(lease));
+    let rows: Vec<LeaseRow> = query!(conn, c => statement.load(c).await)?;
+    Ok(rows.into_iter().next().map(leased))
+}
+
+pub(super) struct Suspect;
+
+impl Statement for Suspect {
+    const SQL: &'static str = "\
+        SELECT crashes FROM spanbox_jobs \
+        WHERE queue = ? AND state = 'available' AND crashes > 0 AND run_at <= :now ORDER BY run_at, id LIMIT 1";
+}
+
+#[derive(QueryableByName)]
+struct SuspectRow {
+    #[diesel(sql_type = BigInt)]
+    crashes: i64,
+}
+
+/// How often the job that [`lease_suspect`] would lease was crashed over, if there is one.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn suspect(conn: &mut Conn, queue: &str) -> Result<Option<u32>, DbError> {
+    let rows: Vec<SuspectRow> = query!(conn, c => sql::<Suspect>().text(queue).load(c).await)?;
+    Ok(rows.into_iter().next().map(|row| small(row.crashes)))
+}
+
+fn small(number: i64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
 fn leased(row: LeaseRow) -> Leased {
-    let small = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
     Leased {
         id: row.id,
         token: row.token,
@@ -210,20 +271,35 @@ pub async fn heartbeat(conn: &mut Conn, held: &[Held], lease: Duration) -> Resul
 
 /// What ran out first comes first, so jobs that run long and are kept can not hide those that nobody keeps. A job that
 /// is being completed is locked, passed over, and found completed next time.
+///
+/// A worker that had a job which others had died over died of that one again: its other jobs get their attempt back and
+/// are not to blame, also when that one was taken from it a moment ago.
 pub(super) struct Rescue;
 
 impl Statement for Rescue {
     const SQL: &'static str = "\
         WITH expired AS MATERIALIZED ( \
-            SELECT id AS job, CASE WHEN cancel_requested THEN 'cancelled' \
-                WHEN crashes + 1 >= ? OR attempt >= max_attempts THEN 'dead' ELSE 'available' END AS next \
-            FROM spanbox_jobs WHERE state = 'running' AND lease_until < :now ORDER BY lease_until LIMIT ? :skip) \
-        UPDATE spanbox_jobs SET state = next, crashes = crashes + 1, lease_until = NULL, \
-            finished_at = CASE WHEN next <> 'available' THEN :now END, \
+            SELECT id, worker, crashes, attempt, max_attempts, cancel_requested \
+            FROM spanbox_jobs WHERE state = 'running' AND lease_until < :now ORDER BY lease_until LIMIT ? :skip), \
+        judged AS MATERIALIZED ( \
+            SELECT id AS job, attempt AS tries, max_attempts AS most, cancel_requested AS unwanted, crashes AS before, \
+                CASE WHEN crashes > 0 THEN 1 \
+                    WHEN EXISTS (SELECT 1 FROM spanbox_jobs AS s WHERE s.state = 'running' AND s.worker = expired.worker \
+                        AND s.crashes > 0) THEN 0 \
+                    WHEN EXISTS (SELECT 1 FROM spanbox_jobs AS s WHERE s.state = 'available' AND s.crashes > 0 \
+                        AND s.crashes > 1 AND s.worker = expired.worker) THEN 0 \
+                    ELSE 1 END AS blame \
+            FROM expired), \
+        fates AS MATERIALIZED ( \
+            SELECT job, blame, CASE WHEN unwanted THEN 'cancelled' \
+                WHEN blame = 1 AND (before + 1 >= ? OR tries >= most) THEN 'dead' ELSE 'available' END AS next \
+            FROM judged) \
+        UPDATE spanbox_jobs SET state = next, crashes = crashes + blame, attempt = attempt - 1 + blame, \
+            lease_until = NULL, finished_at = CASE WHEN next <> 'available' THEN :now END, \
             unique_held = unique_held AND (next = 'available' OR unique_until > :now), \
             error = 'the lease of ' || worker || ' ran out: it died, hung, or lost the database' \
-        FROM expired WHERE id = job \
-        RETURNING id, queue, state";
+        FROM fates WHERE id = job \
+        RETURNING id, queue, state, crashes";
 }
 
 #[derive(QueryableByName)]
@@ -234,6 +310,8 @@ struct RescueRow {
     queue: String,
     #[diesel(sql_type = Text)]
     state: String,
+    #[diesel(sql_type = BigInt)]
+    crashes: i64,
 }
 
 /// A job that was taken from a worker whose lease ran out.
@@ -245,18 +323,24 @@ pub struct Rescued {
     pub queue: String,
     /// Where it is now: [`State::Available`], [`State::Dead`], or [`State::Cancelled`] when that was asked for.
     pub state: State,
+    /// How many workers have died over it.
+    pub crashes: u32,
 }
 
-/// Takes up to `limit` jobs from workers whose leases ran out. Each counts as a crash; with `crashes` of them, or with
-/// its attempts spent, a job is dead.
+/// Takes up to `limit` jobs from workers whose leases ran out. Each counts as a crash of the jobs that are to blame for
+/// it: of the one that others had died over, if the worker had one, else of all that it had. With `crashes` of them, or
+/// with its attempts spent, a job is dead.
 ///
 /// # Errors
 ///
 /// Those of the database.
 pub async fn rescue(conn: &mut Conn, limit: usize, crashes: u32) -> Result<Vec<Rescued>, DbError> {
-    let statement = sql::<Rescue>().number(i64::from(crashes)).number(count(limit));
+    let statement = sql::<Rescue>().number(count(limit)).number(i64::from(crashes));
     let rows: Vec<RescueRow> = query!(conn, c => statement.load(c).await)?;
     rows.into_iter()
-        .map(|row| Ok(Rescued { id: row.id, queue: row.queue, state: state_of(&row.state)? }))
+        .map(|row| {
+            let (state, crashes) = (state_of(&row.state)?, small(row.crashes));
+            Ok(Rescued { id: row.id, queue: row.queue, state, crashes })
+        })
         .collect()
 }

@@ -5,6 +5,7 @@ mod lease;
 mod list;
 mod look;
 mod manage;
+mod rate;
 mod settle;
 mod statement;
 #[cfg(test)]
@@ -16,10 +17,11 @@ use crate::data::DbError;
 use crate::jobs::state::State;
 
 pub use insert::{Enqueued, NewJob, insert};
-pub use lease::{Beat, Held, Leased, Rescued, heartbeat, lease, rescue};
+pub use lease::{Beat, Held, Leased, Rescued, heartbeat, lease, lease_suspect, rescue, suspect};
 pub use list::{Cursor, NoCursor, Record, get, list};
 pub use look::{Backlog, Count, backlog, counts, queues};
 pub use manage::{cancel, discard, prune, retry};
+pub use rate::{Rate, take};
 pub use settle::{Settled, Then, Unfinished, complete, fail, release, settle};
 
 /// No time is further away: a hundred years, so that adding to a time of the database never overflows.

@@ -18,6 +18,7 @@ use diesel::sqlite::Sqlite;
 /// - `:lock`, which locks the rows of `j` in the order of the query and waits for those that others hold: two statements
 ///   over many rows can then not wait for each other;
 /// - `:skip`, which passes the rows over that others hold. SQLite needs neither: a write transaction is alone;
+/// - `:notify`, a further column that tells other processes of the queue once this is committed; SQLite has nobody to tell;
 /// - `:kept_until`, until when a finished job is held on to, as the index has it.
 pub(super) trait Statement: 'static {
     /// The text for PostgreSQL, and for SQLite unless that has its own.
@@ -33,6 +34,7 @@ pub(super) trait Dialect: Backend {
     const NOW: &'static str;
     const LOCK: &'static str;
     const SKIP: &'static str;
+    const NOTIFY: &'static str;
     const KEPT_UNTIL: &'static str;
 
     fn text<S: Statement>() -> &'static str;
@@ -50,6 +52,8 @@ impl Dialect for Pg {
     const NOW: &'static str = "(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000)::BIGINT";
     const LOCK: &'static str = "FOR NO KEY UPDATE OF j";
     const SKIP: &'static str = "FOR NO KEY UPDATE SKIP LOCKED";
+    // What is said twice in a transaction is sent once.
+    const NOTIFY: &'static str = ", pg_notify('spanbox_jobs', queue) AS told";
     const KEPT_UNTIL: &'static str = "GREATEST(finished_at, unique_until)";
 
     fn text<S: Statement>() -> &'static str {
@@ -80,6 +84,7 @@ impl Dialect for Sqlite {
     const NOW: &'static str = "(CAST(ROUND(UNIXEPOCH('subsec') * 1000) AS INTEGER) * 1000)";
     const LOCK: &'static str = "";
     const SKIP: &'static str = "";
+    const NOTIFY: &'static str = "";
     const KEPT_UNTIL: &'static str = "MAX(finished_at, unique_until)";
 
     fn text<S: Statement>() -> &'static str {
@@ -168,6 +173,7 @@ where
                 ":now" => out.push_sql(DB::NOW),
                 ":lock" => out.push_sql(DB::LOCK),
                 ":skip" => out.push_sql(DB::SKIP),
+                ":notify" => out.push_sql(DB::NOTIFY),
                 ":kept_until" => out.push_sql(DB::KEPT_UNTIL),
                 ":rows" => DB::rows(S::ROWS, &mut out, &mut bind)?,
                 _ if mark.starts_with('?') => {

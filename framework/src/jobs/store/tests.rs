@@ -7,7 +7,7 @@ use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel::{Connection as _, QueryableByName, RunQueryDsl as _, debug_query, sql_query};
 
 use super::statement::{Sql, Statement, sql};
-use super::{insert, lease, list, look, manage, settle};
+use super::{insert, lease, list, look, manage, rate, settle};
 
 const FILL: &str = "\
     WITH RECURSIVE n(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 100000) \
@@ -44,6 +44,10 @@ fn no_statement_scans_the_table() {
             ("holders", plan(&mut raw, &sql::<insert::Holders>().text(rows))),
             ("expire", plan(&mut raw, &sql::<insert::Expire>().text(rows))),
             ("lease", plan(&mut raw, &sql::<lease::Lease>().text("w").number(1).text("q").number(1))),
+            ("lease suspect", plan(&mut raw, &sql::<lease::LeaseSuspect>().text("q").text("w").number(1))),
+            ("suspect", plan(&mut raw, &sql::<lease::Suspect>().text("q"))),
+            ("busy", plan(&mut raw, &sql::<rate::Busy>().text("q"))),
+            ("spend", plan(&mut raw, &sql::<rate::Spend>().number(1).text("q"))),
             ("heartbeat", plan(&mut raw, &sql::<lease::Heartbeat>().text(rows).number(1))),
             ("rescue", plan(&mut raw, &sql::<lease::Rescue>().number(1).number(1))),
             ("complete", plan(&mut raw, &sql::<settle::Complete>().text(rows))),

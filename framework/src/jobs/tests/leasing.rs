@@ -96,7 +96,8 @@ async fn a_lease_that_ran_out_is_rescued_and_one_that_is_kept_is_not(fixture: Fi
     let kept = jobs[1].held();
     fixture.write(async move |conn: &mut Conn| Ok(store::heartbeat(conn, &[kept], LEASE).await?)).await;
     let rescued = fixture.rescue().await;
-    let expected = store::Rescued { id: jobs[0].id, queue: "notes".to_owned(), state: State::Available };
+    let (queue, state) = ("notes".to_owned(), State::Available);
+    let expected = store::Rescued { id: jobs[0].id, queue, state, crashes: 1 };
     assert_eq!(rescued, [expected]);
     let again = fixture.lease(5).await;
     assert_eq!((again[0].id, again[0].attempt, again[0].token, again[0].crashes), (jobs[0].id, 2, 2, 1));

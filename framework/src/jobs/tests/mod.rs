@@ -3,8 +3,11 @@ mod housekeeping;
 mod leasing;
 mod moves;
 mod plans;
+mod running;
 mod settling;
 mod speed;
+mod stage;
+mod suspects;
 mod unique;
 
 use std::future::Future;
@@ -103,9 +106,17 @@ impl Fixture {
         self.write(async move |conn: &mut Conn| super::enqueue_many(conn, jobs).await).await
     }
 
+    /// Leases, those among them that a worker died over.
     async fn lease(&self, limit: usize) -> Vec<Leased> {
-        self.write(async move |conn: &mut Conn| Ok(store::lease(conn, "notes", limit, "w1", LEASE).await?))
-            .await
+        self.write(async move |conn: &mut Conn| {
+            let mut jobs = store::lease(conn, "notes", limit, "w1", LEASE).await?;
+            while jobs.len() < limit {
+                let Some(job) = store::lease_suspect(conn, "notes", "w1", LEASE).await? else { break };
+                jobs.push(job);
+            }
+            Ok(jobs)
+        })
+        .await
     }
 
     /// Enqueues one and leases it.

@@ -182,7 +182,7 @@ async fn a_run_that_completes_in_the_callers_transaction_does_so_with_it(fixture
             })
             .await
     };
-    let ctx = JobContext::new(&job);
+    let ctx = JobContext::new(&job, &fixture.db);
     assert!(run(ctx.clone(), false).await.is_err());
     assert_eq!(fixture.state(job.id).await, State::Running);
     run(ctx, true).await.unwrap();
@@ -191,7 +191,7 @@ async fn a_run_that_completes_in_the_callers_transaction_does_so_with_it(fixture
     let lost = fixture.leased().await;
     fixture.expire().await;
     fixture.rescue().await;
-    let error = run(JobContext::new(&lost), true).await.unwrap_err();
+    let error = run(JobContext::new(&lost, &fixture.db), true).await.unwrap_err();
     assert!(error.is_lost_lease());
     assert_eq!(fixture.number("SELECT COUNT(*) AS number FROM effects").await, 1);
 }

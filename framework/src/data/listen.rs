@@ -1,0 +1,130 @@
+//! Telling others what was committed: those in this process at once, those on the same PostgreSQL by NOTIFY.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::sql_query;
+use diesel_async::RunQueryDsl as _;
+use futures_util::StreamExt as _;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use super::db::{Db, Driver};
+use super::postgres::Postgres;
+use super::postgres_target::Target;
+
+/// How long to wait before the listener connects again, at first and at most.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What a listener hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Something was announced.
+    Said(String),
+    /// From now on everything is heard; what was said before may have been missed. It comes first, and again whenever
+    /// the connection to PostgreSQL was lost and made anew.
+    Attentive,
+}
+
+/// Who listens in this process.
+#[derive(Default)]
+pub(super) struct Board {
+    ears: Mutex<Vec<(&'static str, mpsc::UnboundedSender<Heard>)>>,
+}
+
+impl Board {
+    pub(super) fn say(&self, channel: &str, payload: &str) {
+        self.ears
+            .lock()
+            .retain(|(name, to)| *name != channel || to.send(Heard::Said(payload.to_owned())).is_ok());
+    }
+
+    fn hear(&self, channel: &'static str) -> (mpsc::UnboundedSender<Heard>, mpsc::UnboundedReceiver<Heard>) {
+        let (to, from) = mpsc::unbounded_channel();
+        self.ears.lock().push((channel, to.clone()));
+        (to, from)
+    }
+}
+
+/// Hears what is announced on a channel, until it is dropped: see [`Db::listen`].
+#[derive(Debug)]
+pub struct Listener {
+    from: mpsc::UnboundedReceiver<Heard>,
+    task: Option<AbortHandle>,
+}
+
+impl Listener {
+    /// The next thing that was said. `None` once the database is closed, where nothing will be.
+    pub async fn next(&mut self) -> Option<Heard> {
+        self.from.recv().await
+    }
+
+    /// The next thing that was said already, if any.
+    pub fn try_next(&mut self) -> Option<Heard> {
+        self.from.try_recv().ok()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+impl Db {
+    /// Listens to what is announced on a channel by [`Conn::announce`](super::Conn::announce) in this process, and on
+    /// PostgreSQL also by `NOTIFY` from anywhere, over a connection of its own outside the pool. While that is lost the
+    /// others are not heard; it is made again for as long as it takes.
+    ///
+    /// The channel is an identifier of at most 63 letters, digits and `_`.
+    #[must_use]
+    pub fn listen(&self, channel: &'static str) -> Listener {
+        let (to, from) = self.inner.board.hear(channel);
+        let task = match self.driver() {
+            Driver::Postgres(postgres) => Some(postgres.listen(channel, to)),
+            Driver::Sqlite(_) => {
+                let _ = to.send(Heard::Attentive);
+                None
+            }
+        };
+        Listener { from, task }
+    }
+}
+
+impl Postgres {
+    fn listen(&self, channel: &'static str, to: mpsc::UnboundedSender<Heard>) -> AbortHandle {
+        let target = Arc::clone(&self.target);
+        #[allow(clippy::disallowed_methods, reason = "it belongs to the connection and to no trace")]
+        let task = self.handle.spawn(async move {
+            let mut pause = SHORTEST_PAUSE;
+            while !to.is_closed() {
+                match hear(&target, channel, &to).await {
+                    Ok(()) => pause = SHORTEST_PAUSE,
+                    Err(error) => {
+                        tracing::debug!(server = target.shown, channel, error, "not listening to PostgreSQL");
+                    }
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        });
+        task.abort_handle()
+    }
+}
+
+/// Listens until the connection ends; an error says that it was not made.
+async fn hear(target: &Target, channel: &str, to: &mpsc::UnboundedSender<Heard>) -> Result<(), String> {
+    let mut conn = target.connect().await.map_err(|error| error.to_string())?;
+    let listen = sql_query(format!("LISTEN \"{channel}\"")).execute(&mut conn).await;
+    listen.map_err(|error| error.to_string())?;
+    let _ = to.send(Heard::Attentive);
+    let mut notifications = std::pin::pin!(conn.notifications_stream());
+    while let Some(Ok(notification)) = notifications.next().await {
+        let _ = to.send(Heard::Said(notification.payload));
+    }
+    Ok(())
+}

@@ -1,0 +1,165 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+
+use super::signals::Signals;
+use crate::data::Db;
+use crate::jobs::context::Cancelled;
+use crate::jobs::kinds::Kinds;
+use crate::jobs::settings::JobsSettings;
+use crate::jobs::store::{Beat, Held};
+
+/// What all that runs jobs in a process shares.
+pub(super) struct Floor {
+    pub(super) db: Db,
+    pub(super) settings: JobsSettings,
+    pub(super) kinds: Kinds,
+    /// Who this process is to the others; no two are the same, not even one after the other.
+    pub(super) worker: String,
+    pub(super) signals: Signals,
+    /// By queue.
+    pub(super) bells: HashMap<Arc<str>, Bell>,
+    /// How far the stop is.
+    pub(super) stop: watch::Sender<Stop>,
+    in_hand: Mutex<HashMap<i64, InHand>>,
+    alone: Mutex<Option<Arc<str>>>,
+}
+
+/// How far a stop is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stop {
+    /// There is none.
+    No,
+    /// Nothing is leased any more.
+    Leasing,
+    /// What runs is ended where it is, and given back.
+    Running,
+}
+
+/// Wakes the dispatcher of a queue.
+#[derive(Default)]
+pub(super) struct Bell {
+    pub(super) rung: Notify,
+    /// Jobs may be due.
+    pub(super) due: AtomicBool,
+    /// A job that a worker died over may be due.
+    pub(super) suspects: AtomicBool,
+}
+
+impl Bell {
+    pub(super) fn ring(&self) {
+        self.due.store(true, Ordering::Release);
+        self.rung.notify_one();
+    }
+}
+
+/// A job that this process has a lease on.
+struct InHand {
+    held: Held,
+    cancel: watch::Sender<Option<Cancelled>>,
+    settled: Arc<AtomicBool>,
+}
+
+/// What a run gets of its job's entry.
+pub(super) struct Entered {
+    pub(super) cancelled: watch::Receiver<Option<Cancelled>>,
+    pub(super) settled: Arc<AtomicBool>,
+}
+
+impl Floor {
+    pub(super) fn new(
+        db: Db,
+        settings: JobsSettings,
+        kinds: Kinds,
+        signals: Signals,
+        queues: &[Arc<str>],
+    ) -> Self {
+        let worker = format!(
+            "{}:{}:{}",
+            gethostname::gethostname().to_string_lossy(),
+            std::process::id(),
+            &uuid::Uuid::new_v4().simple().to_string()[..12]
+        );
+        Self {
+            db,
+            settings,
+            kinds,
+            worker,
+            signals,
+            bells: queues.iter().map(|queue| (Arc::clone(queue), Bell::default())).collect(),
+            stop: watch::Sender::new(Stop::No),
+            in_hand: Mutex::default(),
+            alone: Mutex::default(),
+        }
+    }
+
+    /// Notes that a job was leased: its lease is kept from now on.
+    pub(super) fn enter(&self, held: Held) -> Entered {
+        let (cancel, cancelled) = watch::channel(None);
+        let settled = Arc::<AtomicBool>::default();
+        let entered = Entered { cancelled, settled: Arc::clone(&settled) };
+        self.in_hand.lock().insert(held.id, InHand { held, cancel, settled });
+        entered
+    }
+
+    /// Notes that a job is no longer this process's.
+    pub(super) fn leave(&self, held: Held) {
+        let mut in_hand = self.in_hand.lock();
+        if in_hand.get(&held.id).is_some_and(|job| job.held == held) {
+            in_hand.remove(&held.id);
+        }
+        if in_hand.is_empty() && self.alone.lock().is_some() {
+            self.bells.values().for_each(|bell| bell.rung.notify_one());
+        }
+    }
+
+    pub(super) fn held(&self) -> Vec<Held> {
+        self.in_hand.lock().values().map(|job| job.held).collect()
+    }
+
+    pub(super) fn in_hand(&self) -> usize {
+        self.in_hand.lock().len()
+    }
+
+    /// Tells the runs what a heartbeat told, and how many leases are lost.
+    pub(super) fn hear(&self, asked: &[Held], beats: &[Beat]) -> usize {
+        let beats: HashMap<i64, bool> = beats.iter().map(|beat| (beat.id, beat.cancel_requested)).collect();
+        let in_hand = self.in_hand.lock();
+        let mut lost = 0;
+        for held in asked {
+            // What left meanwhile was settled, and so was what its own run has completed.
+            let Some(job) = in_hand.get(&held.id).filter(|job| job.held == *held) else { continue };
+            let reason = match beats.get(&held.id) {
+                Some(false) => continue,
+                Some(true) => Cancelled::Requested,
+                None if job.settled.load(Ordering::Acquire) => continue,
+                None => Cancelled::LeaseLost,
+            };
+            let changed = job.cancel.send_if_modified(|told| told.replace(reason) != Some(reason));
+            lost += usize::from(changed && reason == Cancelled::LeaseLost);
+        }
+        lost
+    }
+
+    /// Whether a queue may lease: not while another waits to have the process for itself.
+    pub(super) fn alone(&self) -> Option<Arc<str>> {
+        self.alone.lock().clone()
+    }
+
+    /// Asks that this queue may have the process for itself.
+    pub(super) fn ask_alone(&self, queue: &Arc<str>) {
+        self.alone.lock().get_or_insert_with(|| Arc::clone(queue));
+    }
+
+    /// Lets the others go on.
+    pub(super) fn leave_alone(&self, queue: &Arc<str>) {
+        let mut alone = self.alone.lock();
+        if alone.as_ref() == Some(queue) {
+            *alone = None;
+            self.bells.values().for_each(Bell::ring);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The actor that keeps house for a process's jobs: prolongs leases, takes jobs from the dead, forgets the old ones,
+//! and rings the dispatchers when there is something for them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext as _, WrapFuture as _};
+use opentelemetry::trace::FutureExt as _;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::floor::{Bell, Floor};
+use crate::actor;
+use crate::data::{Conn, DbError, Heard, Listener};
+use crate::jobs::State;
+use crate::jobs::store;
+
+/// Orphans are taken at most this long after their lease ran out.
+const RESCUE: Duration = Duration::from_secs(2);
+const PRUNE: Duration = Duration::from_secs(30);
+const GAUGES: Duration = Duration::from_secs(10);
+/// Rescued, or forgotten, in one statement at most.
+const BATCH: usize = 1000;
+/// Beyond this the depth of a queue is not counted.
+const DEPTH: usize = 100_000;
+/// Where enqueued jobs are announced.
+pub(crate) const CHANNEL: &str = "spanbox_jobs";
+
+pub(super) struct Keeper {
+    pub(super) floor: Arc<Floor>,
+}
+
+impl Actor for Keeper {
+    type Context = actor::Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let floor = Arc::clone(&self.floor);
+        let quiet = floor.signals.quiet();
+        ctx.spawn(keep(floor).with_context(quiet).into_actor(self));
+    }
+}
+
+async fn keep(floor: Arc<Floor>) {
+    // What is said from the first moment on is heard.
+    let listener = floor.db.listen(CHANNEL);
+    let mut heartbeat = every(floor.settings.lease / 3);
+    let mut rescue = every(RESCUE.min(floor.settings.lease));
+    let (mut prune, mut gauges) = (every(PRUNE), every(GAUGES));
+    let listening = listen(&floor, listener);
+    let housework = async {
+        loop {
+            let (what, done) = tokio::select! {
+                biased;
+                _ = heartbeat.tick() => ("leases are not prolonged", beat(&floor).await),
+                _ = rescue.tick() => {
+                    // One's own leases first: after an outage of the database all of them look dead.
+                    let done = match beat(&floor).await {
+                        Ok(()) => take_from_the_dead(&floor).await,
+                        failed => failed,
+                    };
+                    ("jobs of dead workers are not taken", done)
+                }
+                _ = prune.tick() => ("old jobs are not forgotten", forget(&floor).await),
+                _ = gauges.tick() => ("queues are not measured", measure(&floor).await),
+            };
+            if let Err(error) = done {
+                tracing::debug!(%error, "{what}");
+                heartbeat.reset_after(Duration::from_millis(500).min(floor.settings.lease / 3));
+            }
+        }
+    };
+    tokio::join!(listening, housework);
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+/// Rings the dispatchers of queues that something was put into.
+async fn listen(floor: &Floor, mut listener: Listener) {
+    while let Some(heard) = listener.next().await {
+        match heard {
+            Heard::Said(queue) => {
+                if let Some(bell) = floor.bells.get(&*queue) {
+                    bell.ring();
+                }
+            }
+            Heard::Attentive => floor.bells.values().for_each(Bell::ring),
+        }
+    }
+}
+
+/// Prolongs the leases of all jobs in hand.
+async fn beat(floor: &Floor) -> Result<(), DbError> {
+    let held = floor.held();
+    if held.is_empty() {
+        return Ok(());
+    }
+    let (asked, lease) = (held.clone(), floor.settings.lease);
+    let beats =
+        floor.db.write(async move |conn: &mut Conn| store::heartbeat(conn, &held, lease).await).await?;
+    let lost = floor.hear(&asked, &beats);
+    if lost > 0 {
+        tracing::warn!(
+            jobs = lost,
+            "leases were lost to other workers: this process hung, or lost the database"
+        );
+    }
+    Ok(())
+}
+
+async fn take_from_the_dead(floor: &Floor) -> Result<(), DbError> {
+    loop {
+        let crashes = floor.settings.max_crashes;
+        let rescued =
+            floor.db.write(async move |conn: &mut Conn| store::rescue(conn, BATCH, crashes).await).await?;
+        for job in &rescued {
+            let dead = job.state == State::Dead;
+            floor.signals.rescued(&job.queue, dead);
+            if dead {
+                tracing::error!(
+                    job = job.id,
+                    queue = job.queue,
+                    crashes = job.crashes,
+                    "a job that its workers died over is a dead letter"
+                );
+            }
+            if let Some(bell) = floor.bells.get(&*job.queue) {
+                bell.suspects.store(true, Ordering::Release);
+                bell.ring();
+            }
+        }
+        if !rescued.is_empty() {
+            tracing::warn!(jobs = rescued.len(), "jobs were taken from workers whose leases ran out");
+        }
+        if rescued.len() < BATCH {
+            return Ok(());
+        }
+    }
+}
+
+async fn forget(floor: &Floor) -> Result<(), DbError> {
+    let settings = &floor.settings;
+    let ages = [
+        (State::Completed, settings.keep_completed),
+        (State::Cancelled, settings.keep_cancelled),
+        (State::Dead, settings.keep_dead),
+    ];
+    for (state, age) in ages {
+        loop {
+            let gone = floor
+                .db
+                .write(async move |conn: &mut Conn| store::prune(conn, state, age, BATCH).await)
+                .await?;
+            if gone < BATCH {
+                break;
+            }
+            // Others have a turn with the database in between, and so have the leases.
+            beat(floor).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn measure(floor: &Floor) -> Result<(), DbError> {
+    for queue in floor.bells.keys() {
+        let name = queue.to_string();
+        let backlog =
+            floor.db.read(async move |conn: &mut Conn| store::backlog(conn, &name, DEPTH).await).await?;
+        floor.signals.waiting(queue, backlog);
+    }
+    Ok(())
+}

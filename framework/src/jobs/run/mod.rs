@@ -1,0 +1,187 @@
+//! The running side: for each queue a dispatcher and its workers, and a keeper for all of them.
+
+mod dispatcher;
+mod floor;
+mod keeper;
+mod pace;
+mod signals;
+mod source;
+mod worker;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::Arbiter;
+use tokio::sync::watch;
+use tokio::time::timeout_at;
+
+use super::error::JobsError;
+use super::kinds::Kinds;
+use super::name;
+use super::settings::JobsSettings;
+use crate::actor::Actors;
+use crate::data::Db;
+use crate::telemetry::Telemetry;
+use dispatcher::Dispatcher;
+use floor::{Floor, Stop};
+use keeper::Keeper;
+use signals::{QueueSignals, Signals};
+use worker::{JobWorker, Outbox};
+
+pub(crate) use keeper::CHANNEL;
+
+/// How long the runs that are ended at the end of the grace have to be given back.
+const LAST_TURN: Duration = Duration::from_millis(1500);
+
+/// Runs the jobs of some queues in this process.
+///
+/// A dispatcher actor per queue leases jobs in batches and hands them, each in a mailbox of its own trace, to worker
+/// actors that run one at a time each; what became of them is written down in batches by the same units of work.
+#[must_use = "the jobs are not given back unless it is drained"]
+pub struct Runner {
+    floor: Arc<Floor>,
+    ended: Vec<watch::Receiver<bool>>,
+    arbiters: Vec<Arbiter>,
+}
+
+/// What became of the jobs that ran when the stop began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunnerReport {
+    /// They ended.
+    pub finished: usize,
+    /// They were given back, without spending an attempt, or could not even be given back: then their lease runs out.
+    pub given_back: usize,
+}
+
+impl Runner {
+    /// Starts to run the jobs of the queues that the kinds go to and that the settings name, or of `queues` alone.
+    ///
+    /// # Errors
+    ///
+    /// [`JobsError::Name`] for a queue that is none.
+    ///
+    /// # Panics
+    ///
+    /// When called outside an actix `System`.
+    pub fn start(
+        db: Db,
+        actors: &Actors,
+        telemetry: &Telemetry,
+        settings: JobsSettings,
+        kinds: Kinds,
+        queues: Option<Vec<String>>,
+    ) -> Result<Self, JobsError> {
+        let queues: Vec<Arc<str>> = match queues {
+            Some(queues) => queues.into_iter().map(Arc::from).collect(),
+            None => {
+                let mut all: BTreeSet<Arc<str>> = kinds.queues().map(Arc::from).collect();
+                all.extend(settings.queues.keys().map(|queue| Arc::from(queue.as_str())));
+                all.into_iter().collect()
+            }
+        };
+        for queue in &queues {
+            name::queue(queue)?;
+        }
+        let floor = Arc::new(Floor::new(db, settings, kinds, Signals::new(telemetry), &queues));
+        // Runs may block their threads; those that keep the leases must not be among them.
+        let desk = actors.arbiter();
+        let threads: Vec<Arbiter> = (0..floor.settings.threads()).map(|_| actors.arbiter()).collect();
+        let mut ended = Vec::new();
+        for queue in queues {
+            let signals = Arc::new(QueueSignals::new(&queue));
+            let (of, with) = (Arc::clone(&floor), Arc::clone(&signals));
+            let pool = actors
+                .pool(format!("jobs.{queue}"), floor.settings.concurrency_of(&queue), move |_ctx| JobWorker {
+                    floor: Arc::clone(&of),
+                    signals: Arc::clone(&with),
+                })
+                .on_arbiters(threads.iter().map(Arbiter::handle))
+                .start();
+            let (end, has_ended) = watch::channel(false);
+            ended.push(has_ended);
+            let (floor, outbox) = (Arc::clone(&floor), Arc::<Outbox>::default());
+            let _dispatcher = actors
+                .actor(format!("jobs.{queue}.dispatcher"), move |_ctx| Dispatcher {
+                    floor: Arc::clone(&floor),
+                    queue: Arc::clone(&queue),
+                    signals: Arc::clone(&signals),
+                    workers: pool.addrs().to_vec(),
+                    outbox: Arc::clone(&outbox),
+                    ended: end.clone(),
+                })
+                .on(desk.handle())
+                .start();
+        }
+        let of = Arc::clone(&floor);
+        let _keeper = actors
+            .actor("jobs.keeper", move |_ctx| Keeper { floor: Arc::clone(&of) })
+            .on(desk.handle())
+            .start();
+        let arbiters = threads.into_iter().chain([desk]).collect();
+        Ok(Self { floor, ended, arbiters })
+    }
+
+    /// The queues whose jobs are run.
+    pub fn queues(&self) -> impl Iterator<Item = &str> {
+        self.floor.bells.keys().map(|queue| &**queue)
+    }
+
+    /// How many jobs this process has a lease on.
+    #[must_use]
+    pub fn in_hand(&self) -> usize {
+        self.floor.in_hand()
+    }
+
+    /// Takes no more jobs; what runs goes on.
+    pub fn stop_leasing(&self) {
+        self.floor.stop.send_if_modified(|stop| {
+            let first = *stop == Stop::No;
+            if first {
+                *stop = Stop::Leasing;
+            }
+            first
+        });
+    }
+
+    /// Takes no more jobs, waits for those that run, and gives back what still runs at the deadline, without spending an
+    /// attempt. Its actors are to be stopped after it.
+    pub async fn drain(&mut self, deadline: Instant) -> RunnerReport {
+        self.stop_leasing();
+        let running = self.floor.in_hand();
+        let mut given_back = 0;
+        if timeout_at(deadline.into(), ended(&mut self.ended)).await.is_err() {
+            given_back = self.floor.in_hand();
+            self.floor.stop.send_replace(Stop::Running);
+            let last = Instant::now() + LAST_TURN;
+            if timeout_at(last.into(), ended(&mut self.ended)).await.is_err() {
+                tracing::warn!(
+                    jobs = self.floor.in_hand(),
+                    "jobs could not be given back: others get them when their leases have run out"
+                );
+            }
+        }
+        RunnerReport { finished: running.saturating_sub(given_back), given_back }
+    }
+
+    /// Ends its threads, once its actors have stopped.
+    pub fn close(self) {
+        for arbiter in self.arbiters {
+            arbiter.stop();
+        }
+    }
+}
+
+impl std::fmt::Debug for Runner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner").field("worker", &self.floor.worker).finish_non_exhaustive()
+    }
+}
+
+async fn ended(all: &mut [watch::Receiver<bool>]) {
+    for ended in all {
+        // An error says that the dispatcher is gone, which is an end too.
+        let _ = ended.wait_for(|ended| *ended).await;
+    }
+}
