@@ -3,8 +3,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::config::ConfigErrors;
+use crate::config::{ConfigErrors, closest};
 use crate::data::DbError;
+use crate::jobs::JobsError;
 use crate::module::BoxError;
 use crate::telemetry::TelemetryError;
 
@@ -96,6 +97,26 @@ pub enum BootError {
         /// The types.
         types: Vec<&'static str>,
     },
+    /// A worker was started for a service that has no jobs.
+    #[error("{service} has no jobs to run: add some with Module::job")]
+    NoJobs {
+        /// The service's name.
+        service: &'static str,
+    },
+    /// A worker was started for a queue that no job goes to.
+    #[error(
+        "no job goes to the queue `{queue}`, and [jobs.queues] does not name it{}: the queues are {}",
+        did_you_mean(.queue, .known), .known.join(", ")
+    )]
+    UnknownQueue {
+        /// What was asked for.
+        queue: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The jobs could not be run.
+    #[error("the jobs can not be run: {0}")]
+    Jobs(#[from] JobsError),
     /// The address could not be listened on.
     #[error("can not listen on {address}: {source}{}", hint(.source, .address))]
     Listen {
@@ -104,6 +125,12 @@ pub enum BootError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+fn did_you_mean(wrong: &str, known: &[String]) -> String {
+    closest(wrong, known.iter().map(String::as_str))
+        .map(|name| format!(" (did you mean `{name}`?)"))
+        .unwrap_or_default()
 }
 
 fn hint(error: &std::io::Error, address: &str) -> String {

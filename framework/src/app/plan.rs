@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,12 +10,22 @@ use super::running::Running;
 use crate::actor::Actors;
 use crate::config::{Config, DatabaseSettings, Section, ServerSettings, TelemetrySettings};
 use crate::data::{Db, Migrations};
+use crate::jobs::{JobsSettings, Kinds, Runner};
 use crate::module::{Boot, Module, RouteTable};
 use crate::telemetry::Telemetry;
 use crate::web::{Check, Health, Limits, WebSignals};
 
 /// How long what was started may take to stop again when the start fails.
 const UNDO: Duration = Duration::from_secs(5);
+
+/// What a process is started for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To serve requests, and to run jobs unless the settings say otherwise.
+    Serve,
+    /// To run the jobs of these queues, or of all if there are none.
+    Work(Vec<String>),
+}
 
 /// What is started once there is telemetry to record it: the database, the migrations, the modules, the listener.
 pub(super) struct Plan {
@@ -34,6 +45,7 @@ impl Plan {
 
     pub(super) async fn start(
         &mut self,
+        purpose: Purpose,
         server: &ServerSettings,
         certificate: Option<rustls::ServerConfig>,
         telemetry: &Telemetry,
@@ -41,7 +53,8 @@ impl Plan {
     ) -> Result<Running, BootError> {
         let db = self.open_database(telemetry).await?;
         let actors = Actors::new(telemetry.clone());
-        let started = self.start_modules(server, certificate, telemetry, db.clone(), actors.clone()).await;
+        let started =
+            self.start_modules(purpose, server, certificate, telemetry, db.clone(), actors.clone()).await;
         match started {
             Ok(running) => {
                 tracing::info!(
@@ -50,6 +63,7 @@ impl Plan {
                     profile = self.config.profile().name(),
                     url = running.urls(),
                     database = running.database(),
+                    jobs = running.queues(),
                     took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
                     "ready"
                 );
@@ -68,6 +82,7 @@ impl Plan {
 
     async fn start_modules(
         &mut self,
+        purpose: Purpose,
         server: &ServerSettings,
         certificate: Option<rustls::ServerConfig>,
         telemetry: &Telemetry,
@@ -94,18 +109,53 @@ impl Plan {
             actors: actors.clone(),
             provided: boot.take_provided().map_err(|types| BootError::ProvidedTwice { types })?,
         };
+        let serves = matches!(purpose, Purpose::Serve);
+        let jobs = self.start_jobs(purpose, &boot)?;
         Ok(Running {
             name: self.name,
             grace: server.shutdown_grace,
             flush_timeout: settings.flush_timeout,
-            listening: listener.listen(server, certificate)?,
+            listening: if serves { Some(listener.listen(server, certificate)?) } else { None },
             health,
             signals,
+            jobs,
             actors,
             db,
             telemetry: telemetry.clone(),
             thread: None,
         })
+    }
+
+    /// Runs the jobs of the modules, if this process is for that.
+    fn start_jobs(&mut self, purpose: Purpose, boot: &Boot) -> Result<Option<Runner>, BootError> {
+        let settings = self.section::<JobsSettings>();
+        let mut kinds = Kinds::default();
+        self.root
+            .take_jobs(boot, &mut kinds)
+            .map_err(|(module, source)| BootError::Module { module, source })?;
+        let known: BTreeSet<String> =
+            kinds.queues().map(str::to_owned).chain(settings.queues.keys().cloned()).collect();
+        let queues = match purpose {
+            Purpose::Serve if kinds.is_empty() => return Ok(None),
+            Purpose::Serve if !settings.in_serve => {
+                tracing::info!("this process runs no jobs (jobs.in_serve = false): start `worker` for them");
+                return Ok(None);
+            }
+            Purpose::Work(_) if kinds.is_empty() => return Err(BootError::NoJobs { service: self.name }),
+            Purpose::Serve => known,
+            Purpose::Work(queues) if queues.is_empty() => known,
+            Purpose::Work(queues) => {
+                if let Some(queue) = queues.iter().find(|queue| !known.contains(*queue)) {
+                    let known = known.into_iter().collect();
+                    return Err(BootError::UnknownQueue { queue: queue.clone(), known });
+                }
+                queues.into_iter().collect()
+            }
+        };
+        let Some(db) = boot.db().ok() else { return Ok(None) };
+        let queues = Some(queues.into_iter().collect());
+        let runner = Runner::start(db, boot.actors(), boot.telemetry(), settings, kinds, queues)?;
+        Ok(Some(runner))
     }
 
     async fn open_database(&self, telemetry: &Telemetry) -> Result<Option<Db>, BootError> {

@@ -4,7 +4,7 @@ use opentelemetry::Context;
 use opentelemetry::trace::{FutureExt as _, Status, TraceContextExt as _, Tracer as _};
 
 use super::BootError;
-use super::plan::Plan;
+use super::plan::{Plan, Purpose};
 use super::running::Running;
 use super::service::Service;
 use crate::config::{Config, DatabaseSettings, ServerSettings, TelemetrySettings};
@@ -85,7 +85,7 @@ impl Ready {
     ///
     /// When called outside an actix `System`.
     pub async fn start(self) -> Result<Running, BootError> {
-        self.launch(false).await
+        self.launch(Purpose::Serve, false).await
     }
 
     /// Starts the service as the one that the process is for: its telemetry becomes that of the whole process, for
@@ -99,10 +99,36 @@ impl Ready {
     ///
     /// Those of [`Ready::start`].
     pub async fn start_outermost(self) -> Result<Running, BootError> {
-        self.launch(true).await
+        self.launch(Purpose::Serve, true).await
     }
 
-    async fn launch(self, outermost: bool) -> Result<Running, BootError> {
+    /// Starts the service to run the jobs of these queues, or of all of them, and does not listen.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Ready::start`]; [`BootError::NoJobs`] and [`BootError::UnknownQueue`].
+    ///
+    /// # Panics
+    ///
+    /// Those of [`Ready::start`].
+    pub async fn start_worker(self, queues: Vec<String>) -> Result<Running, BootError> {
+        self.launch(Purpose::Work(queues), false).await
+    }
+
+    /// The same as what the process is for, see [`Ready::start_outermost`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Ready::start_worker`].
+    ///
+    /// # Panics
+    ///
+    /// Those of [`Ready::start`].
+    pub async fn start_worker_outermost(self, queues: Vec<String>) -> Result<Running, BootError> {
+        self.launch(Purpose::Work(queues), true).await
+    }
+
+    async fn launch(self, purpose: Purpose, outermost: bool) -> Result<Running, BootError> {
         let began = Instant::now();
         let Self { setup, certificate, mut plan } = self;
         let server = plan.section::<ServerSettings>();
@@ -112,7 +138,8 @@ impl Ready {
         }
         let thread = telemetry.enter_thread();
         let cx = start_span(&telemetry);
-        let started = plan.start(&server, certificate, &telemetry, began).with_context(cx.clone()).await;
+        let started =
+            plan.start(purpose, &server, certificate, &telemetry, began).with_context(cx.clone()).await;
         if let Err(error) = &started {
             cx.span().set_status(Status::error(error.to_string()));
         }

@@ -10,6 +10,7 @@ use super::error::describe;
 use super::listener::Listening;
 use crate::actor::Actors;
 use crate::data::Db;
+use crate::jobs::Runner;
 use crate::telemetry::{Telemetry, ThreadGuard};
 use crate::web::{Health, WebSignals};
 
@@ -28,9 +29,11 @@ pub struct Running {
     pub(super) name: &'static str,
     pub(super) grace: Duration,
     pub(super) flush_timeout: Duration,
-    pub(super) listening: Listening,
+    /// None in a process that only runs jobs.
+    pub(super) listening: Option<Listening>,
     pub(super) health: Health,
     pub(super) signals: Arc<WebSignals>,
+    pub(super) jobs: Option<Runner>,
     pub(super) actors: Actors,
     pub(super) db: Option<Db>,
     pub(super) telemetry: Telemetry,
@@ -45,6 +48,10 @@ pub struct StopReport {
     pub requests_finished: usize,
     /// Requests that had no answer at the end of the grace, or whose client went away meanwhile.
     pub requests_abandoned: usize,
+    /// Jobs that ran and ended.
+    pub jobs_finished: usize,
+    /// Jobs that were given back, without spending an attempt, for others to run.
+    pub jobs_given_back: usize,
     /// Messages that were handled after the last request.
     pub messages_handled: u64,
     /// Messages that were still in a mailbox, or half handled, at the end of the grace.
@@ -62,10 +69,16 @@ impl Running {
         self.thread = Some(thread);
     }
 
-    /// The addresses it listens on.
+    /// The addresses it listens on; none in a process that only runs jobs.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
-        &self.listening.addresses
+        self.listening.as_ref().map_or(&[], |listening| &listening.addresses)
+    }
+
+    /// What runs its jobs, if this process does.
+    #[must_use]
+    pub const fn jobs(&self) -> Option<&Runner> {
+        self.jobs.as_ref()
     }
 
     /// Its actors.
@@ -87,7 +100,16 @@ impl Running {
     }
 
     pub(super) fn urls(&self) -> String {
-        describe(&self.listening.addresses, self.listening.secure)
+        self.listening
+            .as_ref()
+            .map_or_else(|| "none".to_owned(), |listening| describe(&listening.addresses, listening.secure))
+    }
+
+    pub(super) fn queues(&self) -> String {
+        let Some(jobs) = &self.jobs else { return "none".to_owned() };
+        let mut queues: Vec<_> = jobs.queues().collect();
+        queues.sort_unstable();
+        queues.join(", ")
     }
 
     pub(super) fn database(&self) -> &'static str {
@@ -108,28 +130,23 @@ impl Running {
         }
     }
 
-    /// Stops in order: readiness, requests, mailboxes, database, telemetry. Each phase has a share of
-    /// `server.shutdown_grace`; the telemetry has `telemetry.flush_timeout` after it.
-    pub async fn stop(self) -> StopReport {
+    /// Stops in order: readiness and the leasing of jobs, requests, jobs, mailboxes, database, telemetry. Each phase
+    /// has a share of `server.shutdown_grace`; the telemetry has `telemetry.flush_timeout` after it.
+    pub async fn stop(mut self) -> StopReport {
         let deadline = Instant::now().checked_add(self.grace).unwrap_or_else(far);
         let mut report = StopReport::default();
         self.health.drain();
-
-        let (finished, cut_off) = (self.signals.finished(), self.signals.cut_off());
-        // The server counts in whole seconds and looks once a second, so it may take a little more than its share;
-        // its workers end by themselves.
-        let share = requests_share(self.grace).max(Duration::from_secs(1)) + SERVER_STEP;
-        let stopped = async {
-            tokio::select! {
-                () = self.listening.handle.stop(true) => {}
-                () = quiet(&self.signals) => {}
-            }
-        };
-        if timeout(share, stopped).await.is_err() {
-            tracing::warn!("the listener did not end within its share of the grace");
+        if let Some(jobs) = &self.jobs {
+            jobs.stop_leasing();
         }
-        report.requests_finished = self.signals.finished() - finished;
-        report.requests_abandoned = self.signals.in_flight() + self.signals.cut_off() - cut_off;
+        if let Some(listening) = &self.listening {
+            self.stop_requests(listening, &mut report).await;
+        }
+        if let Some(jobs) = &mut self.jobs {
+            let drained = jobs.drain(deadline).await;
+            report.jobs_finished = drained.finished;
+            report.jobs_given_back = drained.given_back;
+        }
 
         let drained = self.actors.drain(deadline).await;
         report.messages_handled = drained.handled;
@@ -142,6 +159,9 @@ impl Running {
             );
         }
 
+        if let Some(jobs) = self.jobs.take() {
+            jobs.close();
+        }
         if let Some(db) = &self.db {
             let left = deadline.saturating_duration_since(Instant::now()).max(LAST_UNITS);
             report.units_abandoned = db.close(left).await.abandoned;
@@ -150,6 +170,8 @@ impl Running {
             service = self.name,
             requests_finished = report.requests_finished,
             requests_abandoned = report.requests_abandoned,
+            jobs_finished = report.jobs_finished,
+            jobs_given_back = report.jobs_given_back,
             messages_handled = report.messages_handled,
             messages_abandoned = report.messages_abandoned,
             actors_unresponsive = report.actors_unresponsive,
@@ -163,6 +185,27 @@ impl Running {
             tracing::warn!(%flushed, "not everything that was recorded could be sent");
         }
         report
+    }
+}
+
+impl Running {
+    /// Takes no more requests, and waits for those that are there.
+    async fn stop_requests(&self, listening: &Listening, report: &mut StopReport) {
+        let (finished, cut_off) = (self.signals.finished(), self.signals.cut_off());
+        // The server counts in whole seconds and looks once a second, so it may take a little more than its share;
+        // its workers end by themselves.
+        let share = requests_share(self.grace).max(Duration::from_secs(1)) + SERVER_STEP;
+        let stopped = async {
+            tokio::select! {
+                () = listening.handle.stop(true) => {}
+                () = quiet(&self.signals) => {}
+            }
+        };
+        if timeout(share, stopped).await.is_err() {
+            tracing::warn!("the listener did not end within its share of the grace");
+        }
+        report.requests_finished = self.signals.finished() - finished;
+        report.requests_abandoned = self.signals.in_flight() + self.signals.cut_off() - cut_off;
     }
 }
 

@@ -11,7 +11,8 @@ use crate::config::{
     ServiceSettings, TelemetrySettings,
 };
 use crate::data::Migrations;
-use crate::module::{Boot, BoxError, Module, RouteTable, health_module};
+use crate::jobs::{self, JobsSettings};
+use crate::module::{Boot, BoxError, Module, RouteTable, check_jobs, health_module};
 use crate::telemetry::{ServiceInfo, Setup};
 use crate::web::Problem;
 
@@ -172,19 +173,32 @@ impl Service {
         let config = self.load();
         // Outside of the service's hooks: who asks for the health brings no credentials.
         let table = RouteTable::collect([&self.root, &health_module()], &self.root);
+        let mut modules = self.check_jobs();
+        let table = table.map_err(|wrong| modules.splice(0..0, wrong).for_each(drop)).ok();
         let telemetry = config.as_ref().map(|config| self.setup(config).check()).unwrap_or_default();
         let certificate = config.as_ref().map_or(Ok(None), certificate);
         match (config, certificate, table) {
-            (Ok(config), Ok(certificate), Ok(table)) if telemetry.is_empty() => {
+            (Ok(config), Ok(certificate), Some(table)) if telemetry.is_empty() && modules.is_empty() => {
                 Ok(Ready::new(self, config, certificate, table))
             }
-            (config, certificate, table) => Err(BootErrors {
-                config: config.err(),
-                telemetry,
-                tls: certificate.err(),
-                modules: table.err().unwrap_or_default(),
-            }),
+            (config, certificate, _) => {
+                Err(BootErrors { config: config.err(), telemetry, tls: certificate.err(), modules })
+            }
         }
+    }
+
+    /// What is wrong with the jobs of the modules.
+    fn check_jobs(&self) -> Vec<String> {
+        let (mut wrong, kinds) = check_jobs(&self.root);
+        if let Some((job, module)) = kinds.first_key_value()
+            && !self.migrations.is_some_and(|migrations| migrations.include(&jobs::MIGRATIONS))
+        {
+            wrong.push(format!(
+                "module `{module}`: the job `{job}` has no table: give the service migrations that end in \
+                 `.with(&spanbox::jobs::MIGRATIONS)`"
+            ));
+        }
+        wrong
     }
 
     /// The telemetry as the settings and the environment want it.
@@ -212,6 +226,7 @@ impl Service {
         if self.migrations.is_some() {
             loader = loader.own_in_production("database.url");
             loader.section::<DatabaseSettings>();
+            loader.section::<JobsSettings>();
         }
         loader.section::<RedisSettings>();
         loader.section::<TelemetrySettings>();

@@ -1,4 +1,4 @@
-//! The commands that every service has: `serve` (also without a command), `config`, `migrate`.
+//! The commands that every service has: `serve` (also without a command), `worker`, `config`, `migrate`.
 //!
 //! A service's `main` is one line:
 //!
@@ -48,6 +48,12 @@ struct Arguments {
 enum Command {
     /// Serve requests until SIGTERM or Ctrl-C (the default)
     Serve,
+    /// Run jobs until SIGTERM or Ctrl-C, without serving requests
+    Worker {
+        /// Only the jobs of this queue; may be given again [default: all queues]
+        #[arg(long, short)]
+        queue: Vec<String>,
+    },
     /// Show the settings as they are, each with where it came from
     Config {
         /// As JSON
@@ -102,7 +108,8 @@ where
     }
     let name = service.name();
     let outcome = service.prepare().map_err(CliError::from).and_then(|ready| match arguments.command {
-        None | Some(Command::Serve) => serve(ready),
+        None | Some(Command::Serve) => serve(ready, None),
+        Some(Command::Worker { queue }) => serve(ready, Some(queue)),
         Some(Command::Config { json }) => config::show(&ready, json),
         Some(Command::Migrate { direction }) => migrate::migrate(ready, &direction),
     });
@@ -115,11 +122,18 @@ where
     }
 }
 
-fn serve(ready: Ready) -> Result<(), CliError> {
+/// Serves requests, or runs jobs alone.
+fn serve(ready: Ready, queues: Option<Vec<String>>) -> Result<(), CliError> {
     actix_rt::System::new().block_on(async {
         let mut signals = Signals::listen()?;
+        let start = async {
+            match queues {
+                None => ready.start_outermost().await,
+                Some(queues) => ready.start_worker_outermost(queues).await,
+            }
+        };
         let running = tokio::select! {
-            running = ready.start_outermost() => running?,
+            running = start => running?,
             signal = signals.next() => {
                 tracing::info!(signal, "asked to stop before it served");
                 return Ok(());

@@ -82,6 +82,7 @@ pub use sections::{
     DatabaseSettings, LogFormat, LogSettings, OtlpProtocol, RedisSettings, Section, ServerSettings,
     ServiceSettings, SqliteSynchronous, TelemetrySettings, TlsSettings,
 };
+pub(crate) use suggest::closest;
 
 #[cfg(test)]
 mod tests;

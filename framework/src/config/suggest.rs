@@ -4,7 +4,7 @@
 ///
 /// A few typing errors away, by the Damerau-Levenshtein distance (a swap of neighbours counts as one); or, for a
 /// key, the same name in another table; or a name that only goes on where the other ends.
-pub(super) fn closest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (wrong.chars().count() / 3).clamp(1, 3);
     let mut best: Option<(usize, &str)> = None;
     let mut same_name = None;

@@ -53,6 +53,11 @@ impl Migrations {
         self
     }
 
+    /// Whether a set is among these.
+    pub(crate) fn include(&self, other: &'static Self) -> bool {
+        std::ptr::eq(self, other) || self.with.is_some_and(|with| with.include(other))
+    }
+
     /// All of them for one database, in order.
     fn known<DB>(&self, of: fn(&Self) -> &EmbeddedMigrations) -> Result<Vec<Boxed<DB>>, DbError>
     where

@@ -37,8 +37,7 @@ impl Kinds {
     ///
     /// [`JobsError::Name`], and [`JobsError::KindTwice`] when another type has its name.
     pub fn add<J: Job>(&mut self, state: J::State) -> Result<(), JobsError> {
-        name::kind(J::NAME)?;
-        name::queue(J::QUEUE)?;
+        name::check_names(J::NAME, J::QUEUE)?;
         let begin: Begin = Box::new(move |payload, ctx| {
             let job: J = serde_json::from_str(payload)?;
             Ok(job.run(state.clone(), ctx).boxed_local())

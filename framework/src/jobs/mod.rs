@@ -76,6 +76,7 @@ pub use error::JobsError;
 pub use failure::JobError;
 pub use job::Job;
 pub use kinds::Kinds;
+pub(crate) use name::check_names;
 pub use policy::{Causality, Policy};
 pub use run::{Runner, RunnerReport};
 pub use schema::MIGRATIONS;

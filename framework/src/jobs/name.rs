@@ -5,6 +5,12 @@ const MAX_QUEUE: usize = 48;
 const MAX_KIND: usize = 64;
 const MAX_KEY: usize = 256;
 
+/// Whether a kind and its queue have names that can be theirs.
+pub(crate) fn check_names(kind: &str, queue: &str) -> Result<(), JobsError> {
+    self::kind(kind)?;
+    self::queue(queue)
+}
+
 pub(super) fn queue(name: &str) -> Result<(), JobsError> {
     check("queue", name, MAX_QUEUE)
 }

@@ -32,6 +32,7 @@
 mod boot;
 mod collect;
 mod health;
+mod jobs;
 mod pattern;
 mod route;
 mod table;
@@ -49,9 +50,11 @@ pub use route::RouteInfo;
 
 pub(crate) use boot::{OnStart, Provided};
 pub(crate) use health::health_module;
+pub(crate) use jobs::check_jobs;
 pub(crate) use table::{RouteTable, configure};
 
 use crate::config::{Loader, Section};
+use crate::jobs::{Job, Kinds};
 use crate::web::{Check, Hooks, Problem};
 use route::{Guard, Mount, Route};
 
@@ -73,6 +76,13 @@ macro_rules! methods {
 /// Makes a health check once there is something to check.
 type MakeCheck = Box<dyn FnOnce(&Boot) -> Check + Send>;
 
+/// A job that a module has, with how its state is made once there is a service.
+struct JobEntry {
+    kind: &'static str,
+    queue: &'static str,
+    add: Box<dyn FnOnce(&Boot, &mut Kinds) -> Result<(), BoxError> + Send>,
+}
+
 /// A named, prefixed, scoped piece of a service. See the [module documentation](self).
 #[must_use]
 pub struct Module {
@@ -86,6 +96,7 @@ pub struct Module {
     settings: Vec<fn(&mut Loader)>,
     on_start: Vec<OnStart>,
     checks: Vec<MakeCheck>,
+    jobs: Vec<JobEntry>,
 }
 
 impl Module {
@@ -102,6 +113,7 @@ impl Module {
             settings: Vec::new(),
             on_start: Vec::new(),
             checks: Vec::new(),
+            jobs: Vec::new(),
         }
     }
 
@@ -225,6 +237,18 @@ impl Module {
         F: FnOnce(&Boot) -> Check + Send + 'static,
     {
         self.checks.push(Box::new(check));
+        self
+    }
+
+    /// Adds a kind of jobs that this service can run. `state` makes what its runs get, after the start hooks of all
+    /// modules; an error stops the start. The service needs a database with
+    /// [`jobs::MIGRATIONS`](crate::jobs::MIGRATIONS).
+    pub fn job<J, F>(mut self, state: F) -> Self
+    where
+        J: Job,
+        F: FnOnce(&Boot) -> Result<J::State, BoxError> + Send + 'static,
+    {
+        self.jobs.push(JobEntry::new::<J, F>(state));
         self
     }
 

@@ -1,0 +1,58 @@
+//! The jobs of modules: gathered, checked, and given their state when the service starts.
+
+use std::collections::BTreeMap;
+
+use super::boot::{Boot, BoxError};
+use super::{JobEntry, Module};
+use crate::jobs::{Job, Kinds, check_names};
+
+type Add = Box<dyn FnOnce(&Boot, &mut Kinds) -> Result<(), BoxError> + Send>;
+
+impl JobEntry {
+    pub(super) fn new<J, F>(state: F) -> Self
+    where
+        J: Job,
+        F: FnOnce(&Boot) -> Result<J::State, BoxError> + Send + 'static,
+    {
+        let add: Add = Box::new(move |boot, kinds| Ok(kinds.add::<J>(state(boot)?)?));
+        Self { kind: J::NAME, queue: J::QUEUE, add }
+    }
+}
+
+/// What is wrong with the jobs of a module and of those inside it, and where each kind is.
+pub(crate) fn check_jobs(module: &Module) -> (Vec<String>, BTreeMap<&'static str, &'static str>) {
+    let (mut wrong, mut kinds) = (Vec::new(), BTreeMap::new());
+    descend(module, &mut wrong, &mut kinds);
+    (wrong, kinds)
+}
+
+fn descend(module: &Module, wrong: &mut Vec<String>, kinds: &mut BTreeMap<&'static str, &'static str>) {
+    for job in &module.jobs {
+        if let Err(error) = check_names(job.kind, job.queue) {
+            wrong.push(format!("module `{}`: the job `{}`: {error}", module.name, job.kind));
+        }
+        if let Some(other) = kinds.insert(job.kind, module.name) {
+            wrong.push(format!(
+                "module `{}`: the job `{}` is there twice, the other one in module `{other}`; give one another name",
+                module.name, job.kind
+            ));
+        }
+    }
+    for inner in &module.modules {
+        descend(inner, wrong, kinds);
+    }
+}
+
+impl Module {
+    /// Takes out the jobs of this module and of those inside it, with their state.
+    pub(crate) fn take_jobs(
+        &mut self,
+        boot: &Boot,
+        kinds: &mut Kinds,
+    ) -> Result<(), (&'static str, BoxError)> {
+        for job in self.jobs.drain(..) {
+            (job.add)(boot, kinds).map_err(|error| (self.name, error))?;
+        }
+        self.modules.iter_mut().try_for_each(|module| module.take_jobs(boot, kinds))
+    }
+}
