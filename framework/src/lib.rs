@@ -7,6 +7,7 @@
 //! | module | is |
 //! |---|---|
 //! | [`app`] | the factory: describe, check, start, stop |
+//! | [`ext`] | what a service has once, for all its modules |
 //! | [`module`] | a named, prefixed, scoped piece of a service |
 //! | [`web`] | requests and answers, problem documents, limits |
 //! | [`actor`] | actors whose mailboxes carry the trace |
@@ -25,6 +26,7 @@ pub mod cli;
 pub mod config;
 pub mod context;
 pub mod data;
+pub mod ext;
 pub mod jobs;
 pub mod module;
 pub mod redact;

@@ -19,6 +19,8 @@ pub struct BootErrors {
     pub telemetry: Vec<TelemetryError>,
     /// What is wrong with the certificate or its key.
     pub tls: Option<TlsError>,
+    /// What is wrong with the extensions, one line each.
+    pub extensions: Vec<String>,
     /// What is wrong with the modules and their routes, one line each.
     pub modules: Vec<String>,
 }
@@ -36,6 +38,13 @@ impl fmt::Display for BootErrors {
         }
         if let Some(error) = &self.tls {
             write!(f, "{separator}{error}")?;
+            separator = "\n";
+        }
+        if !self.extensions.is_empty() {
+            write!(f, "{separator}{} of the extensions can not be installed:", self.extensions.len())?;
+            for line in &self.extensions {
+                write!(f, "\n  {line}")?;
+            }
             separator = "\n";
         }
         if !self.modules.is_empty() {
@@ -82,6 +91,14 @@ pub enum BootError {
         service: &'static str,
         /// The versions that are not applied.
         missing: Vec<String>,
+    },
+    /// An extension could not be installed.
+    #[error("the extension `{extension}` could not be installed: {source}")]
+    Extension {
+        /// Its name.
+        extension: &'static str,
+        /// What it said.
+        source: BoxError,
     },
     /// A module's start hook failed.
     #[error("the module `{module}` could not start: {source}")]

@@ -1,9 +1,10 @@
 //! The application factory: a service is described, checked, started, and stopped, and each of these is a type.
 //!
 //! [`Service`] is the description. [`Service::prepare`] checks all of it before anything runs, and tells everything
-//! that is wrong at once. [`Ready::start`] starts it phase by phase (telemetry, database, migrations, the modules'
-//! actors, the listener), and [`Running::stop`] takes it down in reverse: readiness first, then the requests, the
-//! mailboxes, the database, the telemetry, each within what is left of `server.shutdown_grace`.
+//! that is wrong at once. [`Ready::start`] starts it phase by phase (telemetry, database, migrations, extensions, the
+//! modules' actors, jobs, the listener), and [`Running::stop`] takes it down in reverse: readiness first, then the
+//! requests, the jobs, the mailboxes, the stop hooks of modules and the extensions, the database, the telemetry, each
+//! within what is left of `server.shutdown_grace`.
 //!
 //! Nothing of it is global: a hundred services run in one process, each with its own everything.
 //!
@@ -31,6 +32,7 @@ mod ready;
 mod running;
 mod service;
 mod signals;
+mod stops;
 mod tls;
 
 pub use error::{BootError, BootErrors, TlsError};

@@ -7,11 +7,13 @@ use futures_util::FutureExt as _;
 use super::BootError;
 use super::listener::Listener;
 use super::running::Running;
+use super::stops::Stops;
 use crate::actor::Actors;
 use crate::config::{Config, DatabaseSettings, Section, ServerSettings, TelemetrySettings};
 use crate::data::{Db, Migrations};
+use crate::ext::Entry;
 use crate::jobs::{JobsSettings, Kinds, Runner};
-use crate::module::{Boot, Module, RouteTable};
+use crate::module::{Boot, Module, RouteTable, StartAndStop};
 use crate::telemetry::Telemetry;
 use crate::web::{Check, Health, Limits, WebSignals};
 
@@ -27,12 +29,14 @@ pub(super) enum Purpose {
     Work(Vec<String>),
 }
 
-/// What is started once there is telemetry to record it: the database, the migrations, the modules, the listener.
+/// What is started once there is telemetry to record it: the database, the migrations, the extensions, the modules,
+/// the listener.
 pub(super) struct Plan {
     pub(super) name: &'static str,
     pub(super) version: &'static str,
     pub(super) config: Config,
     pub(super) table: RouteTable,
+    pub(super) extensions: Vec<Entry>,
     pub(super) root: Module,
     pub(super) migrations: Option<&'static Migrations>,
 }
@@ -53,10 +57,12 @@ impl Plan {
     ) -> Result<Running, BootError> {
         let db = self.open_database(telemetry).await?;
         let actors = Actors::new(telemetry.clone());
-        let started =
-            self.start_modules(purpose, server, certificate, telemetry, db.clone(), actors.clone()).await;
+        let boot = Boot::new(self.config.clone(), telemetry.clone(), db.clone(), actors.clone());
+        let mut stops = Stops::default();
+        let started = self.start_modules(purpose, server, certificate, &boot, &mut stops).await;
         match started {
-            Ok(running) => {
+            Ok(mut running) => {
+                running.stops = stops;
                 tracing::info!(
                     service = self.name,
                     version = self.version,
@@ -72,6 +78,7 @@ impl Plan {
             Err(error) => {
                 let deadline = Instant::now() + UNDO;
                 actors.drain(deadline).await;
+                stops.run(deadline).await;
                 if let Some(db) = db {
                     let _what_was_left = db.close(deadline.saturating_duration_since(Instant::now())).await;
                 }
@@ -85,17 +92,28 @@ impl Plan {
         purpose: Purpose,
         server: &ServerSettings,
         certificate: Option<rustls::ServerConfig>,
-        telemetry: &Telemetry,
-        db: Option<Db>,
-        actors: Actors,
+        boot: &Boot,
+        stops: &mut Stops,
     ) -> Result<Running, BootError> {
-        let boot = Boot::new(self.config.clone(), telemetry.clone(), db.clone(), actors.clone());
-        let mut on_start = Vec::new();
-        self.root.take_start(&mut on_start);
-        for (module, start) in on_start {
-            start(boot.clone()).await.map_err(|source| BootError::Module { module, source })?;
+        let (telemetry, actors, db) = (boot.telemetry(), boot.actors(), boot.db().ok());
+        let mut checks = database_check(db.as_ref());
+        for extension in self.extensions.drain(..) {
+            let name = extension.name;
+            let live = extension.install(boot.clone()).await;
+            let live = live.map_err(|source| BootError::Extension { extension: name, source })?;
+            checks.extend(live.check);
+            stops.push(name, live.stop);
         }
-        let health = self.health(&boot, db.as_ref());
+        let mut modules = Vec::new();
+        self.root.take_hooks(boot, &mut modules);
+        for StartAndStop { module, start, stop } in modules {
+            for start in start {
+                start(boot.clone()).await.map_err(|source| BootError::Module { module, source })?;
+            }
+            stop.into_iter().for_each(|stop| stops.push(module, stop));
+        }
+        self.root.take_checks(boot, &mut checks);
+        let health = Health::new(checks);
         boot.provide(health.clone());
         let settings = self.section::<TelemetrySettings>();
         let signals = Arc::new(WebSignals::new(telemetry.clone(), &settings.excluded_paths));
@@ -110,7 +128,7 @@ impl Plan {
             provided: boot.take_provided().map_err(|types| BootError::ProvidedTwice { types })?,
         };
         let serves = matches!(purpose, Purpose::Serve);
-        let jobs = self.start_jobs(purpose, &boot)?;
+        let jobs = self.start_jobs(purpose, boot)?;
         Ok(Running {
             name: self.name,
             grace: server.shutdown_grace,
@@ -119,9 +137,10 @@ impl Plan {
             health,
             signals,
             jobs,
-            actors,
+            actors: actors.clone(),
             db,
             telemetry: telemetry.clone(),
+            stops: Stops::default(),
             thread: None,
         })
     }
@@ -178,16 +197,14 @@ impl Plan {
             Err(BootError::Migrations { service: self.name, missing })
         }
     }
+}
 
-    fn health(&mut self, boot: &Boot, db: Option<&Db>) -> Health {
-        let mut checks = Vec::new();
-        if let Some(db) = db.cloned() {
-            checks.push(Check::new("database", move || {
-                let db = db.clone();
-                async move { db.ping().await.map_err(|error| error.summary().to_owned()) }.boxed_local()
-            }));
-        }
-        self.root.take_checks(boot, &mut checks);
-        Health::new(checks)
-    }
+fn database_check(db: Option<&Db>) -> Vec<Check> {
+    let check = db.cloned().map(|db| {
+        Check::new("database", move || {
+            let db = db.clone();
+            async move { db.ping().await.map_err(|error| error.summary().to_owned()) }.boxed_local()
+        })
+    });
+    check.into_iter().collect()
 }

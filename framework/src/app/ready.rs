@@ -9,6 +9,7 @@ use super::running::Running;
 use super::service::Service;
 use crate::config::{Config, DatabaseSettings, ServerSettings, TelemetrySettings};
 use crate::data::{Db, Migrations};
+use crate::ext::Entry;
 use crate::module::{RouteInfo, RouteTable};
 use crate::telemetry::{Setup, Telemetry};
 
@@ -23,6 +24,7 @@ pub struct Ready {
 impl Ready {
     pub(super) fn new(
         service: Service,
+        extensions: Vec<Entry>,
         config: Config,
         certificate: Option<rustls::ServerConfig>,
         table: RouteTable,
@@ -36,6 +38,7 @@ impl Ready {
                 version: service.version,
                 config,
                 table,
+                extensions,
                 root: service.root,
                 migrations: service.migrations,
             },

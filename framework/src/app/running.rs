@@ -8,6 +8,7 @@ use tokio::time::{sleep, timeout};
 use super::Signals;
 use super::error::describe;
 use super::listener::Listening;
+use super::stops::Stops;
 use crate::actor::Actors;
 use crate::data::Db;
 use crate::jobs::Runner;
@@ -37,6 +38,8 @@ pub struct Running {
     pub(super) actors: Actors,
     pub(super) db: Option<Db>,
     pub(super) telemetry: Telemetry,
+    /// Extensions, and what modules said to `on_stop`.
+    pub(super) stops: Stops,
     pub(super) thread: Option<ThreadGuard>,
 }
 
@@ -58,6 +61,8 @@ pub struct StopReport {
     pub messages_abandoned: u64,
     /// Actors that did not let go of their thread until the end of the grace; what they held is not counted.
     pub actors_unresponsive: usize,
+    /// Extensions and stop hooks that did not end within the grace, or panicked.
+    pub stops_failed: usize,
     /// Units of work that the database was still busy with.
     pub units_abandoned: usize,
     /// Whether everything recorded was handed to the exporters in time.
@@ -130,8 +135,8 @@ impl Running {
         }
     }
 
-    /// Stops in order: readiness and the leasing of jobs, requests, jobs, mailboxes, database, telemetry. Each phase
-    /// has a share of `server.shutdown_grace`; the telemetry has `telemetry.flush_timeout` after it.
+    /// Stops in order: readiness and the leasing of jobs, requests, jobs, mailboxes, stop hooks and extensions, database,
+    /// telemetry. Each phase has a share of `server.shutdown_grace`; the telemetry has `telemetry.flush_timeout` after it.
     pub async fn stop(mut self) -> StopReport {
         let deadline = Instant::now().checked_add(self.grace).unwrap_or_else(far);
         let mut report = StopReport::default();
@@ -162,6 +167,7 @@ impl Running {
         if let Some(jobs) = self.jobs.take() {
             jobs.close();
         }
+        report.stops_failed = self.stops.run(deadline).await;
         if let Some(db) = &self.db {
             let left = deadline.saturating_duration_since(Instant::now()).max(LAST_UNITS);
             report.units_abandoned = db.close(left).await.abandoned;
@@ -175,6 +181,7 @@ impl Running {
             messages_handled = report.messages_handled,
             messages_abandoned = report.messages_abandoned,
             actors_unresponsive = report.actors_unresponsive,
+            stops_failed = report.stops_failed,
             units_abandoned = report.units_abandoned,
             "stopped"
         );

@@ -11,6 +11,7 @@ use crate::config::{
     ServiceSettings, TelemetrySettings,
 };
 use crate::data::Migrations;
+use crate::ext::{Entry, Extension, in_order};
 use crate::jobs::{self, JobsSettings};
 use crate::module::{Boot, BoxError, Module, RouteTable, check_jobs, health_module};
 use crate::telemetry::{ServiceInfo, Setup};
@@ -28,6 +29,7 @@ pub struct Service {
     directory: Option<PathBuf>,
     environment: Vec<(String, String)>,
     defaults: Vec<(&'static str, String)>,
+    extensions: Vec<Entry>,
     pub(super) root: Module,
     pub(super) migrations: Option<&'static Migrations>,
     pub(super) instrument: Vec<Instrument>,
@@ -48,6 +50,7 @@ impl Service {
                 .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
             defaults: Vec::new(),
+            extensions: Vec::new(),
             root: Module::new("service"),
             migrations: None,
             instrument: Vec::new(),
@@ -107,6 +110,12 @@ impl Service {
         self
     }
 
+    /// Adds an extension, which is installed before the modules start and stopped after them.
+    pub fn extension<E: Extension>(mut self, extension: E) -> Self {
+        self.extensions.push(Entry::new(extension));
+        self
+    }
+
     /// Adds a module.
     pub fn module(mut self, module: Module) -> Self {
         self.root = self.root.module(module);
@@ -157,6 +166,16 @@ impl Service {
         self
     }
 
+    /// Runs when the service stops, after the stop hooks of its modules; see [`Module::on_stop`].
+    pub fn on_stop<F, Fut>(mut self, stop: F) -> Self
+    where
+        F: FnOnce(Boot) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + 'static,
+    {
+        self.root = self.root.on_stop(stop);
+        self
+    }
+
     /// Sends each span also to this processor, whatever the settings say of exporting.
     pub fn span_processor<P: SpanProcessor + 'static>(mut self, processor: P) -> Self {
         self.instrument.push(Box::new(move |setup| setup.span_processor(processor)));
@@ -169,21 +188,28 @@ impl Service {
     ///
     /// Everything that is wrong: each bad key of the settings with the file and line or the variable that set it,
     /// each missing secret, each clash of names and routes.
-    pub fn prepare(self) -> Result<Ready, BootErrors> {
+    pub fn prepare(mut self) -> Result<Ready, BootErrors> {
         let config = self.load();
+        let extensions = in_order(std::mem::take(&mut self.extensions));
         // Outside of the service's hooks: who asks for the health brings no credentials.
         let table = RouteTable::collect([&self.root, &health_module()], &self.root);
         let mut modules = self.check_jobs();
         let table = table.map_err(|wrong| modules.splice(0..0, wrong).for_each(drop)).ok();
         let telemetry = config.as_ref().map(|config| self.setup(config).check()).unwrap_or_default();
         let certificate = config.as_ref().map_or(Ok(None), certificate);
-        match (config, certificate, table) {
-            (Ok(config), Ok(certificate), Some(table)) if telemetry.is_empty() && modules.is_empty() => {
-                Ok(Ready::new(self, config, certificate, table))
+        match (config, certificate, extensions, table) {
+            (Ok(config), Ok(certificate), Ok(extensions), Some(table))
+                if telemetry.is_empty() && modules.is_empty() =>
+            {
+                Ok(Ready::new(self, extensions, config, certificate, table))
             }
-            (config, certificate, _) => {
-                Err(BootErrors { config: config.err(), telemetry, tls: certificate.err(), modules })
-            }
+            (config, certificate, extensions, _) => Err(BootErrors {
+                config: config.err(),
+                telemetry,
+                tls: certificate.err(),
+                extensions: extensions.err().unwrap_or_default(),
+                modules,
+            }),
         }
     }
 
@@ -231,6 +257,9 @@ impl Service {
         loader.section::<RedisSettings>();
         loader.section::<TelemetrySettings>();
         loader.section::<LogSettings>();
+        for extension in &self.extensions {
+            extension.register_settings(&mut loader);
+        }
         self.root.register_settings(&mut loader);
         loader.load()
     }

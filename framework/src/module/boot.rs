@@ -15,7 +15,17 @@ use crate::telemetry::Telemetry;
 /// Any error of a start hook.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
+/// Ends what was started.
+pub(crate) type OnStop = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()>>;
+
 pub(crate) type OnStart = Box<dyn FnOnce(Boot) -> LocalBoxFuture<'static, Result<(), BoxError>> + Send>;
+
+/// What a module does at the start and at the stop.
+pub(crate) struct StartAndStop {
+    pub(crate) module: &'static str,
+    pub(crate) start: Vec<OnStart>,
+    pub(crate) stop: Vec<OnStop>,
+}
 
 /// Puts one provided value on a worker's application.
 pub(crate) type Provided = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;

@@ -37,6 +37,12 @@ struct Owner {
     guarded: bool,
 }
 
+/// Whether something can be called this: lower-case letters, digits and `-`.
+pub(crate) fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !name.is_empty() && name.bytes().all(allowed)
+}
+
 /// The routes of one module on one path.
 struct Group<'a> {
     pattern: String,
@@ -157,8 +163,7 @@ impl Collector {
     }
 
     fn check_names(&mut self, module: &Module) {
-        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if module.name.is_empty() || !module.name.bytes().all(allowed) {
+        if !is_name(module.name) {
             self.wrong.push(format!(
                 "module `{}`: a name is made of lower-case letters, digits and `-`",
                 module.name

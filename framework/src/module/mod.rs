@@ -44,11 +44,13 @@ use actix_web::guard::GuardContext;
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, web};
 use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
 
 pub use boot::{Boot, BoxError};
 pub use route::RouteInfo;
 
-pub(crate) use boot::{OnStart, Provided};
+pub(crate) use boot::{OnStop, Provided, StartAndStop};
+pub(crate) use collect::is_name;
 pub(crate) use health::health_module;
 pub(crate) use jobs::check_jobs;
 pub(crate) use table::{RouteTable, configure};
@@ -76,6 +78,9 @@ macro_rules! methods {
 /// Makes a health check once there is something to check.
 type MakeCheck = Box<dyn FnOnce(&Boot) -> Check + Send>;
 
+/// Ends what a module began.
+type Stop = Box<dyn FnOnce(Boot) -> LocalBoxFuture<'static, ()> + Send>;
+
 /// A job that a module has, with how its state is made once there is a service.
 struct JobEntry {
     kind: &'static str,
@@ -94,7 +99,8 @@ pub struct Module {
     hooks: Hooks,
     guards: Vec<Guard>,
     settings: Vec<fn(&mut Loader)>,
-    on_start: Vec<OnStart>,
+    on_start: Vec<boot::OnStart>,
+    on_stop: Vec<Stop>,
     checks: Vec<MakeCheck>,
     jobs: Vec<JobEntry>,
 }
@@ -112,6 +118,7 @@ impl Module {
             guards: Vec::new(),
             settings: Vec::new(),
             on_start: Vec::new(),
+            on_stop: Vec::new(),
             checks: Vec::new(),
             jobs: Vec::new(),
         }
@@ -231,6 +238,18 @@ impl Module {
         self
     }
 
+    /// Runs when the service stops, after the last request, job and message and before the database closes: what the
+    /// module began and nobody else ends. It has what is left of `server.shutdown_grace`, and a second at least. Of
+    /// several, and of several modules, what was started last is ended first.
+    pub fn on_stop<F, Fut>(mut self, stop: F) -> Self
+    where
+        F: FnOnce(Boot) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + 'static,
+    {
+        self.on_stop.push(Box::new(move |boot| stop(boot).boxed_local()));
+        self
+    }
+
     /// Adds a health check; `/health/ready` answers 503 while it fails.
     pub fn check<F>(mut self, check: F) -> Self
     where
@@ -262,11 +281,20 @@ impl Module {
         }
     }
 
-    /// Takes out what runs at the start, outer modules first.
-    pub(crate) fn take_start(&mut self, on_start: &mut Vec<(&'static str, OnStart)>) {
-        on_start.extend(self.on_start.drain(..).map(|start| (self.name, start)));
+    /// Takes out what runs at the start and at the stop, outer modules first.
+    pub(crate) fn take_hooks(&mut self, boot: &Boot, all: &mut Vec<StartAndStop>) {
+        let stop = self.on_stop.drain(..).map(|stop| {
+            let boot = boot.clone();
+            let stop: OnStop = Box::new(move || stop(boot));
+            stop
+        });
+        all.push(StartAndStop {
+            module: self.name,
+            start: self.on_start.drain(..).collect(),
+            stop: stop.collect(),
+        });
         for module in &mut self.modules {
-            module.take_start(on_start);
+            module.take_hooks(boot, all);
         }
     }
 

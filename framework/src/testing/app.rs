@@ -229,6 +229,7 @@ impl TestApp {
         let abandoned = (report.requests_abandoned, report.messages_abandoned, report.units_abandoned);
         assert_eq!(abandoned, (0, 0, 0), "something was abandoned: {report:?}");
         assert_eq!(report.actors_unresponsive, 0, "an actor did not stop: {report:?}");
+        assert_eq!(report.stops_failed, 0, "an extension or a stop hook did not end: {report:?}");
         assert_eq!(self.capture.open(), Vec::<String>::new(), "these spans were never ended");
         let spans = self.capture.spans();
         let gaps = spans.gaps();
