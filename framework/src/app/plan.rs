@@ -9,10 +9,10 @@ use super::listener::Listener;
 use super::running::Running;
 use super::stops::Stops;
 use crate::actor::Actors;
-use crate::config::{Config, DatabaseSettings, Section, ServerSettings, TelemetrySettings};
-use crate::data::{Db, Migrations};
+use crate::config::{Config, DatabaseSettings, RedisSettings, Section, ServerSettings, TelemetrySettings};
+use crate::data::{Db, Migrations, Redis};
 use crate::ext::Entry;
-use crate::jobs::{JobsSettings, Kinds, Runner};
+use crate::jobs::{JobsError, JobsSettings, Kinds, Runner, Transport};
 use crate::module::{Boot, Module, RouteTable, StartAndStop};
 use crate::telemetry::Telemetry;
 use crate::web::{Check, Health, Limits, WebSignals};
@@ -128,7 +128,7 @@ impl Plan {
             provided: boot.take_provided().map_err(|types| BootError::ProvidedTwice { types })?,
         };
         let serves = matches!(purpose, Purpose::Serve);
-        let jobs = self.start_jobs(purpose, boot)?;
+        let jobs = self.start_jobs(purpose, boot).await?;
         Ok(Running {
             name: self.name,
             grace: server.shutdown_grace,
@@ -146,7 +146,7 @@ impl Plan {
     }
 
     /// Runs the jobs of the modules, if this process is for that.
-    fn start_jobs(&mut self, purpose: Purpose, boot: &Boot) -> Result<Option<Runner>, BootError> {
+    async fn start_jobs(&mut self, purpose: Purpose, boot: &Boot) -> Result<Option<Runner>, BootError> {
         let settings = self.section::<JobsSettings>();
         let mut kinds = Kinds::default();
         self.root
@@ -173,7 +173,14 @@ impl Plan {
         };
         let Some(db) = boot.db().ok() else { return Ok(None) };
         let queues = Some(queues.into_iter().collect());
-        let runner = Runner::start(db, boot.actors(), boot.telemetry(), settings, kinds, queues)?;
+        let (actors, telemetry) = (boot.actors(), boot.telemetry());
+        let runner = match (settings.transport, self.section::<RedisSettings>().url) {
+            (Transport::Redis, Some(url)) => {
+                let redis = Redis::new(&url, telemetry).map_err(JobsError::from)?;
+                Runner::start_on(redis, db, actors, telemetry, settings, kinds, queues).await?
+            }
+            _ => Runner::start(db, actors, telemetry, settings, kinds, queues)?,
+        };
         Ok(Some(runner))
     }
 

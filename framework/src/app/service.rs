@@ -12,7 +12,7 @@ use crate::config::{
 };
 use crate::data::Migrations;
 use crate::ext::{Entry, Extension, in_order};
-use crate::jobs::{self, JobsSettings};
+use crate::jobs::{self, JobsSettings, Transport};
 use crate::module::{Boot, BoxError, Module, RouteTable, check_jobs, health_module};
 use crate::telemetry::{ServiceInfo, Setup};
 use crate::web::Problem;
@@ -193,7 +193,7 @@ impl Service {
         let extensions = in_order(std::mem::take(&mut self.extensions));
         // Outside of the service's hooks: who asks for the health brings no credentials.
         let table = RouteTable::collect([&self.root, &health_module()], &self.root);
-        let mut modules = self.check_jobs();
+        let mut modules = self.check_jobs(config.as_ref().ok());
         let table = table.map_err(|wrong| modules.splice(0..0, wrong).for_each(drop)).ok();
         let telemetry = config.as_ref().map(|config| self.setup(config).check()).unwrap_or_default();
         let certificate = config.as_ref().map_or(Ok(None), certificate);
@@ -214,8 +214,20 @@ impl Service {
     }
 
     /// What is wrong with the jobs of the modules.
-    fn check_jobs(&self) -> Vec<String> {
+    fn check_jobs(&self, config: Option<&Config>) -> Vec<String> {
         let (mut wrong, kinds) = check_jobs(&self.root);
+        if let Some(Ok(jobs)) = config.map(Config::get::<JobsSettings>)
+            && jobs.transport == Transport::Redis
+            && config
+                .and_then(|config| config.get::<RedisSettings>().ok())
+                .is_none_or(|redis| redis.url.is_none())
+        {
+            wrong.push(
+                "jobs.transport is \"redis\" and there is none: set redis.url (REDIS_URL), or the transport to \
+                 \"database\""
+                    .to_owned(),
+            );
+        }
         if let Some((job, module)) = kinds.first_key_value()
             && !self.migrations.is_some_and(|migrations| migrations.include(&jobs::MIGRATIONS))
         {

@@ -47,6 +47,7 @@ mod postgres;
 mod postgres_target;
 mod postgres_tls;
 mod recorder;
+mod redis;
 mod sqlite;
 mod statement;
 #[cfg(test)]
@@ -60,5 +61,6 @@ pub use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 pub use error::DbError;
 pub use listen::{Heard, Listener};
 pub use migrations::{MigrationState, Migrations};
+pub use redis::{Redis, RedisError, RedisInfo, RedisReader};
 pub use sqlite::Inline;
 pub use traced::{Ending, Recorded, RecordedLoad, RecordedRows, Traced, TracedTransactions};

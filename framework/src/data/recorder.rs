@@ -18,6 +18,18 @@ pub(super) const VISIBLE_WAIT: Duration = Duration::from_millis(1);
 /// The bounds of `db.client.operation.duration`, in seconds, as the semantic conventions advise.
 const DURATION_BOUNDS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0];
 
+/// What every command to a database is timed by.
+pub(super) fn duration(telemetry: &Telemetry) -> Option<Histogram<f64>> {
+    seconds(telemetry, metric::DB_CLIENT_OPERATION_DURATION, "Duration of database client operations.")
+}
+
+fn seconds(telemetry: &Telemetry, name: &'static str, description: &'static str) -> Option<Histogram<f64>> {
+    telemetry.meter().map(|meter| {
+        let histogram = meter.f64_histogram(name).with_unit("s").with_description(description);
+        histogram.with_boundaries(DURATION_BOUNDS.to_vec()).build()
+    })
+}
+
 /// Records the statements of one database: what to record with, and what is the same for all of them.
 pub(super) struct Recorder {
     tracer: Option<SdkTracer>,
@@ -29,23 +41,11 @@ pub(super) struct Recorder {
 impl Recorder {
     /// `base` are the attributes of every statement: the system, the database, the server.
     pub(super) fn new(telemetry: &Telemetry, base: Vec<KeyValue>) -> Self {
-        let histogram = |name: &'static str, description: &'static str| {
-            telemetry.meter().map(|meter| {
-                meter
-                    .f64_histogram(name)
-                    .with_unit("s")
-                    .with_description(description)
-                    .with_boundaries(DURATION_BOUNDS.to_vec())
-                    .build()
-            })
-        };
         Self {
             tracer: telemetry.tracer().cloned(),
-            duration: histogram(
-                metric::DB_CLIENT_OPERATION_DURATION,
-                "Duration of database client operations.",
-            ),
-            wait: histogram(
+            duration: duration(telemetry),
+            wait: seconds(
+                telemetry,
                 metric::DB_CLIENT_CONNECTION_WAIT_TIME,
                 "The time it took to obtain an open connection from the pool.",
             ),
@@ -164,7 +164,7 @@ impl Recording {
     }
 }
 
-fn is_recording(cx: &Context) -> bool {
+pub(super) fn is_recording(cx: &Context) -> bool {
     cx.has_active_span() && cx.span().is_recording()
 }
 

@@ -1,4 +1,4 @@
-use crate::data::DbError;
+use crate::data::{DbError, RedisError};
 
 /// Why a job could not be stored, found or moved.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +70,22 @@ pub enum JobsError {
         /// The kind and the key.
         key: String,
     },
+    /// The Redis that is to hand the jobs out is older than can be relied on.
+    #[error(
+        "the Redis at {server} is version {version}, and jobs need {oldest} or newer: older ones lose pending entries \
+         of a stream; upgrade it, or set jobs.transport to \"database\""
+    )]
+    OldRedis {
+        /// Host and port.
+        server: String,
+        /// What it says it is.
+        version: String,
+        /// The oldest major version that will do.
+        oldest: u32,
+    },
+    /// Redis failed.
+    #[error(transparent)]
+    Redis(#[from] RedisError),
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),

@@ -80,6 +80,6 @@ pub(crate) use name::check_names;
 pub use policy::{Causality, Policy};
 pub use run::{Runner, RunnerReport};
 pub use schema::MIGRATIONS;
-pub use settings::{JobsSettings, QueueSettings, RateSettings};
+pub use settings::{JobsSettings, QueueSettings, RateSettings, Transport};
 pub use state::{State, UnknownState};
 pub use store::Enqueued;

@@ -22,6 +22,9 @@ use crate::config::Section;
 pub struct JobsSettings {
     /// Whether the command `serve` runs jobs too. Default true; with false, start `worker` beside it.
     pub in_serve: bool,
+    /// Who hands the jobs out: `database`, the default, or `redis`, Redis Streams on `redis.url`, where one database is
+    /// outgrown. The jobs are kept in the database either way.
+    pub transport: Transport,
     /// How many jobs of one queue run at a time in a process. Default 8.
     pub concurrency: usize,
     /// Threads that run jobs; 0, the default, is one per core, at most 4.
@@ -46,6 +49,17 @@ pub struct JobsSettings {
     pub keep_dead: Duration,
     /// What is different for single queues, by name.
     pub queues: BTreeMap<String, QueueSettings>,
+}
+
+/// Who hands jobs out.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// The database that they are in.
+    #[default]
+    Database,
+    /// Redis Streams.
+    Redis,
 }
 
 /// `[jobs.queues.<name>]`: what is different for one queue.
@@ -75,6 +89,7 @@ impl Default for JobsSettings {
     fn default() -> Self {
         Self {
             in_serve: true,
+            transport: Transport::default(),
             concurrency: 8,
             threads: 0,
             lease: Duration::from_secs(10),

@@ -1,4 +1,4 @@
-//! Where a PostgreSQL server is installed; the build script asks too.
+//! Where the servers are installed that tests start; the build scripts ask too.
 
 use std::path::{Path, PathBuf};
 
@@ -24,4 +24,11 @@ pub(crate) fn postgres_binaries() -> Option<PathBuf> {
         .filter(|directory| complete(&directory.join("bin")))
         .max_by_key(version)
         .map(|directory| directory.join("bin"))
+}
+
+/// `redis-server`, the first of `PATH`.
+#[allow(dead_code, reason = "not every build script has tests that need one")]
+pub(crate) fn redis_server() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|directory| directory.join("redis-server")).find(|file| file.is_file())
 }

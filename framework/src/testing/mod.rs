@@ -32,6 +32,7 @@ mod installed;
 mod postgres;
 mod process;
 mod receiver;
+mod redis;
 mod trace;
 
 pub use app::{Answer, TestApp};
@@ -40,4 +41,5 @@ pub use database::TestDatabase;
 pub use postgres::{PgServer, PgServerError};
 pub use process::{Process, raw};
 pub use receiver::{OtlpReceiver, ReceivedEvent, ReceivedLog, ReceivedSpan, ReceiverMode};
+pub use redis::{RedisServer, RedisServerError};
 pub use trace::Spans;

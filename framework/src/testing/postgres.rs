@@ -134,18 +134,40 @@ impl PgServer {
         Ok(self.url_of(&name))
     }
 
-    /// Stops the server, which ends every connection to it, and starts it again on the same data.
+    /// Stops the server, which ends every connection to it; its data stays for [`PgServer::start_again`]. It blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`PgServerError::Failed`].
+    pub fn stop(&mut self) -> Result<(), PgServerError> {
+        if let Some(input) = &mut self.process.stdin {
+            input.write_all(b"keep\n").map_err(|error| failed("stopping the server", error))?;
+        }
+        self.end();
+        Ok(())
+    }
+
+    /// Starts the server that was stopped, on the same data and socket; ready when this returns. It blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`PgServerError::Failed`], also when the server was not stopped.
+    pub fn start_again(&mut self) -> Result<(), PgServerError> {
+        if self.process.stdin.is_some() {
+            return Err(failed("starting the server again", "it was not stopped"));
+        }
+        self.process = serve(&self.binaries, self.directory.path(), self.user)?;
+        self.ready()
+    }
+
+    /// Stops the server and starts it again.
     ///
     /// # Errors
     ///
     /// [`PgServerError::Failed`].
     pub fn restart(&mut self) -> Result<(), PgServerError> {
-        if let Some(input) = &mut self.process.stdin {
-            input.write_all(b"keep\n").map_err(|error| failed("stopping the server", error))?;
-        }
-        self.stop();
-        self.process = serve(&self.binaries, self.directory.path(), self.user)?;
-        self.ready()
+        self.stop()?;
+        self.start_again()
     }
 
     /// Waits until the server says so in its pid file.
@@ -169,7 +191,7 @@ impl PgServer {
         }
     }
 
-    fn stop(&mut self) {
+    fn end(&mut self) {
         drop(self.process.stdin.take());
         let _ = self.process.wait();
         // A server that was killed leaves it, and it says "ready".
@@ -179,7 +201,7 @@ impl PgServer {
 
 impl Drop for PgServer {
     fn drop(&mut self) {
-        self.stop();
+        self.end();
     }
 }
 

@@ -57,3 +57,10 @@ CREATE TABLE spanbox_rates (
     queue      TEXT PRIMARY KEY,
     busy_until BIGINT NOT NULL
 );
+
+-- Which streams of a Redis are this database's, where Redis hands the jobs out, and what of them still counts.
+CREATE TABLE spanbox_streams (
+    id        BIGINT PRIMARY KEY CHECK (id = 1),
+    namespace TEXT NOT NULL,
+    epoch     BIGINT NOT NULL
+);

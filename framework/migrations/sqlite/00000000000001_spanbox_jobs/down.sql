@@ -1,2 +1,3 @@
+DROP TABLE spanbox_streams;
 DROP TABLE spanbox_rates;
 DROP TABLE spanbox_jobs;

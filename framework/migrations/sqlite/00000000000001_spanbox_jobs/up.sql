@@ -53,3 +53,10 @@ CREATE TABLE spanbox_rates (
     queue      TEXT PRIMARY KEY,
     busy_until INTEGER NOT NULL
 ) STRICT;
+
+-- Which streams of a Redis are this database's, where Redis hands the jobs out, and what of them still counts.
+CREATE TABLE spanbox_streams (
+    id        INTEGER PRIMARY KEY NOT NULL CHECK (id = 1),
+    namespace TEXT NOT NULL,
+    epoch     INTEGER NOT NULL
+) STRICT;

@@ -1,37 +1,34 @@
 //! The actor of a queue: leases its jobs, hands them to its workers, and writes down what became of them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorFutureExt as _, Addr, AsyncContext as _, WrapFuture as _};
+use futures_util::future;
 use futures_util::future::LocalBoxFuture;
-use futures_util::{FutureExt as _, future};
-use opentelemetry::trace::{FutureExt as _, SpanContext, TraceContextExt as _};
-use tokio::sync::watch;
+use opentelemetry::trace::TraceContextExt as _;
+use tokio::sync::{mpsc, watch};
 
-use super::floor::{Bell, Floor, Stop};
+use super::floor::{Floor, Stop};
 use super::pace::Pace;
 use super::signals::QueueSignals;
-use super::source::{Suspect, Turn, Turned};
+use super::source::{Suspect, Turned};
+use super::stream::{Entry, EntryId, Feed, acknowledge};
 use super::worker::{Done, End, JobWorker, Outbox, Report, RunJob};
 use crate::actor;
 use crate::data::DbError;
-use crate::jobs::State;
 use crate::jobs::context::Terms;
 use crate::jobs::policy::Policy;
-use crate::jobs::store::{Held, Leased, Rate, Then, Unfinished};
+use crate::jobs::store::{Held, Leased, Rate, Then};
 
 /// Leased, or settled, at once at most.
 pub(super) const MOST: usize = 256;
 /// A job that no worker began within this is given back, for others to take.
 const STALE: Duration = Duration::from_secs(1);
 /// How often a job that a worker died over is looked for.
-const SUSPECTS: Duration = Duration::from_secs(2);
-/// How long to wait when the database fails, at first and at most.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+pub(super) const SUSPECTS: Duration = Duration::from_secs(2);
 
 /// What a dispatcher has to do with.
 pub(super) struct Dispatcher {
@@ -48,55 +45,81 @@ impl Actor for Dispatcher {
     type Context = actor::Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let desk = Desk::new(self);
+        let (name, entries) = mpsc::unbounded_channel();
+        let desk = Desk::new(self, name);
+        let stop = self.floor.stop.subscribe();
+        let (stream, queue) = (self.floor.stream.clone(), Arc::clone(&self.queue));
+        let feed = stream.clone().map(|stream| Feed::new(stream, Arc::clone(&queue), stop.clone()));
+        let acknowledged = async move {
+            if let Some(stream) = stream {
+                acknowledge(stream, queue, entries, stop).await;
+            }
+        };
         let ended = self.ended.clone();
-        ctx.spawn(desk.dispatch().into_actor(self).map(move |(), _, _| {
+        let work = future::join(desk.dispatch(feed), acknowledged);
+        ctx.spawn(work.into_actor(self).map(move |_, _, _| {
             ended.send_replace(true);
         }));
     }
 }
 
 /// A job that was leased and waits for a worker.
-struct Waiting {
+pub(super) struct Waiting {
     job: RunJob,
     since: Instant,
 }
 
-type Turning = LocalBoxFuture<'static, Result<Turned, DbError>>;
+pub(super) type Turning = LocalBoxFuture<'static, Result<Turned, DbError>>;
 
 /// What is settled by a turn that is under way, to be settled again should it fail.
 #[derive(Default)]
-struct Settling {
-    done: Vec<Done>,
-    want: usize,
-    suspect: Suspect,
+pub(super) struct Settling {
+    pub(super) done: Vec<Done>,
+    pub(super) want: usize,
+    pub(super) suspect: Suspect,
 }
 
-struct Desk {
-    floor: Arc<Floor>,
-    queue: Arc<str>,
-    signals: Arc<QueueSignals>,
+pub(super) struct Desk {
+    pub(super) floor: Arc<Floor>,
+    pub(super) queue: Arc<str>,
+    pub(super) signals: Arc<QueueSignals>,
     workers: Vec<Addr<JobWorker>>,
     outbox: Arc<Outbox>,
-    rate: Option<Rate>,
-    idle: Vec<usize>,
-    ready: VecDeque<Waiting>,
-    unsettled: Vec<Done>,
-    settling: Settling,
+    pub(super) rate: Option<Rate>,
+    pub(super) idle: Vec<usize>,
+    pub(super) ready: VecDeque<Waiting>,
+    pub(super) unsettled: Vec<Done>,
+    pub(super) settling: Settling,
+    /// Jobs are handed out by a stream; only those that a worker died over are leased here.
+    pub(super) is_fed: bool,
+    /// What has ended of the stream.
+    pub(super) ended: Ended,
     /// Jobs may be due.
-    due: bool,
-    poll_at: Instant,
-    suspects_at: Instant,
+    pub(super) due: bool,
+    pub(super) poll_at: Instant,
+    pub(super) suspects_at: Instant,
     /// Whether a job is in hand that a worker died over.
-    suspect: bool,
+    pub(super) suspect: bool,
     /// After a failure, not before this.
-    pause_until: Option<Instant>,
-    pause: Duration,
-    pace: Pace,
+    pub(super) pause_until: Option<Instant>,
+    pub(super) pause: Option<Duration>,
+    pub(super) pace: Pace,
+}
+
+/// Where the entries of jobs that have ended go.
+pub(super) struct Ended(mpsc::UnboundedSender<EntryId>);
+
+impl Ended {
+    pub(super) fn extend(&self, entries: impl IntoIterator<Item = EntryId>) {
+        for entry in entries {
+            // Nobody listens any more where the process is about to end.
+            let _ = self.0.send(entry);
+        }
+    }
 }
 
 impl Desk {
-    fn new(of: &Dispatcher) -> Self {
+    fn new(of: &Dispatcher, ended: mpsc::UnboundedSender<EntryId>) -> Self {
         let now = Instant::now();
         Self {
             floor: Arc::clone(&of.floor),
@@ -109,17 +132,19 @@ impl Desk {
             ready: VecDeque::new(),
             unsettled: Vec::new(),
             settling: Settling::default(),
+            is_fed: of.floor.stream.is_some(),
+            ended: Ended(ended),
             due: true,
             poll_at: now,
             suspects_at: now,
             suspect: false,
             pause_until: None,
-            pause: SHORTEST_PAUSE,
+            pause: None,
             pace: Pace::new(now),
         }
     }
 
-    async fn dispatch(mut self) {
+    async fn dispatch(mut self, mut feed: Option<Feed>) {
         let floor = Arc::clone(&self.floor);
         let (queue, outbox) = (Arc::clone(&self.queue), Arc::clone(&self.outbox));
         let Some(bell) = floor.bells.get(&*queue) else { return };
@@ -130,10 +155,13 @@ impl Desk {
             self.gather();
             if *stop.borrow_and_update() == Stop::No {
                 self.hand_over();
+                if let Some(feed) = &mut feed {
+                    feed.want(self.room());
+                }
             } else {
                 self.give_back_waiting();
                 let at_rest = self.idle.len() == self.workers.len() && self.unsettled.is_empty();
-                if at_rest && turning.is_none() {
+                if at_rest && turning.is_none() && !feed.as_ref().is_some_and(Feed::reads) {
                     return;
                 }
             }
@@ -152,6 +180,12 @@ impl Desk {
                 turned = async { match &mut turning { Some(turn) => turn.await, None => future::pending().await } } => {
                     turning = None;
                     self.turned(turned, bell);
+                }
+                entries = async { match &mut feed { Some(feed) => feed.next().await, None => future::pending().await } } => {
+                    for entry in entries {
+                        let current = feed.as_ref().is_some_and(|feed| feed.is_current(&entry));
+                        self.take_entry(entry, current);
+                    }
                 }
                 () = outbox.filled.notified() => {}
                 () = bell.rung.notified() => {}
@@ -173,10 +207,10 @@ impl Desk {
             self.unsettled.push(done);
         }
         // A run that completed its job by itself leaves nothing to write.
-        let Self { unsettled, floor, .. } = self;
+        let Self { unsettled, floor, ended, .. } = self;
         let mut suspect_gone = false;
         for done in unsettled.extract_if(.., |done| matches!(done.end, End::Settled | End::Lost)) {
-            floor.leave(done.held);
+            ended.extend(floor.leave(done.held));
             suspect_gone |= done.suspect;
             if matches!(done.end, End::Lost) {
                 floor.signals.lost(&self.signals, 1);
@@ -187,10 +221,27 @@ impl Desk {
         }
     }
 
-    fn suspect_ended(&mut self) {
+    pub(super) fn suspect_ended(&mut self) {
         self.suspect = false;
         self.suspects_at = Instant::now();
         self.floor.leave_alone(&self.queue);
+    }
+
+    /// How many jobs may be taken in.
+    pub(super) fn room(&self) -> usize {
+        match self.floor.alone() {
+            Some(_) => 0,
+            None => (self.idle.len() + self.pace.ahead()).saturating_sub(self.ready.len()).min(MOST),
+        }
+    }
+
+    /// A job that the stream delivered. One that was published before Redis had lost something is due again elsewhere.
+    fn take_entry(&mut self, entry: Entry, current: bool) {
+        match entry.job {
+            Some((_, job)) if current && self.floor.has(job.held()) => {}
+            Some((_, job)) if current => self.take_in(job, Some(entry.id)),
+            _ => self.ended.extend([entry.id]),
+        }
     }
 
     fn hand_over(&mut self) {
@@ -239,141 +290,10 @@ impl Desk {
         at.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600))
     }
 
-    /// The next unit of work, if there is anything to do.
-    fn next_turn(&mut self, stop: Stop) -> Option<Turning> {
-        let now = Instant::now();
-        if self.pause_until.is_some_and(|until| until > now) {
-            return None;
-        }
-        let (mut want, mut suspect) = (0, Suspect::No);
-        let look = !self.suspect && self.suspects_at <= now;
-        if look {
-            self.suspects_at = now + SUSPECTS;
-        }
-        match self.floor.alone() {
-            _ if stop != Stop::No => {}
-            None => {
-                let room = self.idle.len() + self.pace.ahead();
-                want = if self.due { room.saturating_sub(self.ready.len()).min(MOST) } else { 0 };
-                if look {
-                    suspect = Suspect::Beside;
-                }
-            }
-            Some(queue) if queue == self.queue && self.floor.in_hand() == 0 => suspect = Suspect::Alone,
-            Some(_) => {}
-        }
-        if self.unsettled.is_empty() && want == 0 && suspect == Suspect::No {
-            return None;
-        }
-        let settle = self.unsettled.len().min(MOST);
-        let done: Vec<Done> = self.unsettled.drain(..settle).collect();
-        let turn = Turn {
-            completed: done
-                .iter()
-                .filter(|done| matches!(done.end, End::Completed))
-                .map(|done| done.held)
-                .collect(),
-            unfinished: done.iter().filter_map(unfinished).collect(),
-            want,
-            suspect,
-        };
-        let spans: Vec<SpanContext> = done.iter().filter_map(|done| done.span.clone()).collect();
-        let cx = self.floor.signals.settle(&self.signals, &spans, done.len());
-        self.settling = Settling { done, want, suspect };
-        // What is said from now on is about jobs that this turn may not see.
-        self.due = self.due && want == 0;
-        let (floor, queue, rate) = (Arc::clone(&self.floor), self.queue.to_string(), self.rate);
-        let turn = async move {
-            let turned = turn.take(&floor, queue, rate).await;
-            opentelemetry::Context::map_current(|cx| cx.span().end());
-            turned
-        };
-        Some(turn.with_context(cx).boxed_local())
-    }
-
-    fn turned(&mut self, turned: Result<Turned, DbError>, bell: &Bell) {
-        let settling = std::mem::take(&mut self.settling);
-        let turned = match turned {
-            Ok(turned) => turned,
-            Err(error) => return self.failed(&error, settling),
-        };
-        if self.pause_until.take().is_some() {
-            tracing::info!(queue = %self.queue, "the jobs' database is back");
-            self.pause = SHORTEST_PAUSE;
-        }
-        self.settled(settling.done, &turned);
-        let leased = turned.leased.len();
-        if settling.want > 0 {
-            let now = Instant::now();
-            if leased >= settling.want {
-                self.due = true;
-            }
-            let interval = self.floor.settings.poll_interval;
-            self.poll_at = now + turned.next_in.map_or(interval, |next| next.min(interval));
-        }
-        if turned.grave {
-            self.floor.ask_alone(&self.queue);
-            bell.rung.notify_one();
-        }
-        if settling.suspect == Suspect::Alone && leased == 0 {
-            self.floor.leave_alone(&self.queue);
-        }
-        for job in turned.leased {
-            self.take_in(job);
-        }
-    }
-
-    fn failed(&mut self, error: &DbError, settling: Settling) {
-        if self.pause_until.is_none() {
-            tracing::warn!(queue = %self.queue, %error, "jobs have to wait for the database");
-        }
-        self.pause_until = Some(Instant::now() + self.pause);
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        self.due = true;
-        let later = std::mem::replace(&mut self.unsettled, settling.done);
-        self.unsettled.extend(later);
-    }
-
-    /// What was settled is no longer in hand; what was not held any more was lost.
-    fn settled(&mut self, done: Vec<Done>, turned: &Turned) {
-        if done.is_empty() {
-            return;
-        }
-        let states: HashMap<i64, State> = turned.settled.iter().map(|job| (job.id, job.state)).collect();
-        let completed: std::collections::HashSet<i64> = turned.completed.iter().copied().collect();
-        let (floor, signals) = (&self.floor, &self.signals);
-        let (mut lost, mut suspect_gone) = (0, false);
-        for Done { held, end, suspect, .. } in done {
-            floor.leave(held);
-            suspect_gone |= suspect;
-            let state = match end {
-                End::Completed => completed.contains(&held.id).then_some(State::Completed),
-                _ => states.get(&held.id).copied(),
-            };
-            match (state, end) {
-                (None, _) => lost += 1,
-                (Some(State::Dead), _) => floor.signals.dead(signals),
-                (Some(State::Parked), _) => floor.signals.parked(signals),
-                (Some(State::Available), End::Unfinished { then: Then::RetryIn(_), .. }) => {
-                    floor.signals.retried(signals);
-                    self.due = true;
-                }
-                _ => {}
-            }
-        }
-        if lost > 0 {
-            floor.signals.lost(signals, lost);
-            tracing::warn!(queue = %self.queue, jobs = lost, "leases ran out before their jobs were settled");
-        }
-        if suspect_gone {
-            self.suspect_ended();
-        }
-    }
-
     /// A job that was leased: its lease is kept from now on.
-    fn take_in(&mut self, leased: Leased) {
+    pub(super) fn take_in(&mut self, leased: Leased, entry: Option<EntryId>) {
         let held: Held = leased.held();
-        let entered = self.floor.enter(held);
+        let entered = self.floor.enter(held, entry.map(|entry| (Arc::clone(&self.queue), entry)));
         let unknown = Policy::default();
         let policy = self.floor.kinds.get(&leased.kind).map_or(&unknown, |kind| &kind.policy);
         let cx = self.floor.signals.pick_up(&self.signals, &leased, policy);
@@ -389,10 +309,4 @@ impl Desk {
         let job = RunJob { leased: Box::new(leased), terms, cx, report };
         self.ready.push_back(Waiting { job, since: Instant::now() });
     }
-}
-
-fn unfinished(done: &Done) -> Option<Unfinished> {
-    let End::Unfinished { then, error } = &done.end else { return None };
-    let trace_id = done.span.as_ref().map(|span| span.trace_id().to_string());
-    Some(Unfinished { held: done.held, then: *then, error: error.clone(), trace_id })
 }

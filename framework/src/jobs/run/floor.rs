@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::signals::Signals;
+use super::stream::{EntryId, Stream};
 use crate::data::Db;
 use crate::jobs::context::Cancelled;
 use crate::jobs::kinds::Kinds;
@@ -15,6 +16,8 @@ use crate::jobs::store::{Beat, Held};
 /// What all that runs jobs in a process shares.
 pub(super) struct Floor {
     pub(super) db: Db,
+    /// Hands the jobs out, unless the database does.
+    pub(super) stream: Option<Arc<Stream>>,
     pub(super) settings: JobsSettings,
     pub(super) kinds: Kinds,
     /// Who this process is to the others; no two are the same, not even one after the other.
@@ -39,10 +42,22 @@ pub(super) enum Stop {
     Running,
 }
 
+/// A name for this process that no other has, not even one after the other.
+pub(super) fn name_worker() -> String {
+    format!(
+        "{}:{}:{}",
+        gethostname::gethostname().to_string_lossy(),
+        std::process::id(),
+        &uuid::Uuid::new_v4().simple().to_string()[..12]
+    )
+}
+
 /// Wakes the dispatcher of a queue.
 #[derive(Default)]
 pub(super) struct Bell {
     pub(super) rung: Notify,
+    /// The same, for who publishes to a stream.
+    pub(super) due_to_publish: Notify,
     /// Jobs may be due.
     pub(super) due: AtomicBool,
     /// A job that a worker died over may be due.
@@ -53,12 +68,15 @@ impl Bell {
     pub(super) fn ring(&self) {
         self.due.store(true, Ordering::Release);
         self.rung.notify_one();
+        self.due_to_publish.notify_one();
     }
 }
 
 /// A job that this process has a lease on.
 struct InHand {
     held: Held,
+    /// Where it stands in a stream, if it was handed out by one.
+    entry: Option<(Arc<str>, EntryId)>,
     cancel: watch::Sender<Option<Cancelled>>,
     settled: Arc<AtomicBool>,
 }
@@ -72,19 +90,16 @@ pub(super) struct Entered {
 impl Floor {
     pub(super) fn new(
         db: Db,
+        stream: Option<Stream>,
         settings: JobsSettings,
         kinds: Kinds,
         signals: Signals,
+        worker: String,
         queues: &[Arc<str>],
     ) -> Self {
-        let worker = format!(
-            "{}:{}:{}",
-            gethostname::gethostname().to_string_lossy(),
-            std::process::id(),
-            &uuid::Uuid::new_v4().simple().to_string()[..12]
-        );
         Self {
             db,
+            stream: stream.map(Arc::new),
             settings,
             kinds,
             worker,
@@ -97,27 +112,38 @@ impl Floor {
     }
 
     /// Notes that a job was leased: its lease is kept from now on.
-    pub(super) fn enter(&self, held: Held) -> Entered {
+    pub(super) fn enter(&self, held: Held, entry: Option<(Arc<str>, EntryId)>) -> Entered {
         let (cancel, cancelled) = watch::channel(None);
         let settled = Arc::<AtomicBool>::default();
         let entered = Entered { cancelled, settled: Arc::clone(&settled) };
-        self.in_hand.lock().insert(held.id, InHand { held, cancel, settled });
+        self.in_hand.lock().insert(held.id, InHand { held, entry, cancel, settled });
         entered
     }
 
-    /// Notes that a job is no longer this process's.
-    pub(super) fn leave(&self, held: Held) {
+    /// Notes that a job is no longer this process's, and tells where it stood in a stream.
+    pub(super) fn leave(&self, held: Held) -> Option<EntryId> {
         let mut in_hand = self.in_hand.lock();
-        if in_hand.get(&held.id).is_some_and(|job| job.held == held) {
-            in_hand.remove(&held.id);
-        }
+        let same = in_hand.get(&held.id).is_some_and(|job| job.held == held);
+        let left = if same { in_hand.remove(&held.id) } else { None };
         if in_hand.is_empty() && self.alone.lock().is_some() {
             self.bells.values().for_each(|bell| bell.rung.notify_one());
         }
+        left.and_then(|job| job.entry).map(|(_, entry)| entry)
     }
 
-    pub(super) fn held(&self) -> Vec<Held> {
-        self.in_hand.lock().values().map(|job| job.held).collect()
+    /// What is held on a lease of the database.
+    pub(super) fn leased(&self) -> Vec<Held> {
+        self.in_hand.lock().values().filter(|job| job.entry.is_none()).map(|job| job.held).collect()
+    }
+
+    /// What was handed out by streams, with the queue and the entry.
+    pub(super) fn delivered(&self) -> (Vec<Held>, Vec<(Arc<str>, EntryId)>) {
+        let in_hand = self.in_hand.lock();
+        in_hand.values().filter_map(|job| Some((job.held, job.entry.clone()?))).unzip()
+    }
+
+    pub(super) fn has(&self, held: Held) -> bool {
+        self.in_hand.lock().get(&held.id).is_some_and(|job| job.held == held)
     }
 
     pub(super) fn in_hand(&self) -> usize {

@@ -10,9 +10,11 @@ use opentelemetry::trace::FutureExt as _;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::floor::{Bell, Floor};
+use super::stream::{relay_all, sweep};
 use crate::actor;
 use crate::data::{Conn, DbError, Heard, Listener};
 use crate::jobs::State;
+use crate::jobs::error::JobsError;
 use crate::jobs::store;
 
 /// Orphans are taken at most this long after their lease ran out.
@@ -69,7 +71,12 @@ async fn keep(floor: Arc<Floor>) {
             }
         }
     };
-    tokio::join!(listening, housework);
+    let publishing = async {
+        if let Some(stream) = &floor.stream {
+            relay_all(&floor, stream).await;
+        }
+    };
+    tokio::join!(listening, publishing, housework);
 }
 
 fn every(period: Duration) -> Interval {
@@ -92,16 +99,28 @@ async fn listen(floor: &Floor, mut listener: Listener) {
     }
 }
 
-/// Prolongs the leases of all jobs in hand.
-async fn beat(floor: &Floor) -> Result<(), DbError> {
-    let held = floor.held();
-    if held.is_empty() {
+/// Prolongs the leases of all jobs in hand, and says in the streams that they are kept.
+async fn beat(floor: &Floor) -> Result<(), JobsError> {
+    let leased = floor.leased();
+    let (delivered, entries) = floor.delivered();
+    if let Some(stream) = &floor.stream {
+        stream.beat(floor.settings.lease, &entries).await?;
+    }
+    if leased.is_empty() && delivered.is_empty() {
         return Ok(());
     }
-    let (asked, lease) = (held.clone(), floor.settings.lease);
-    let beats =
-        floor.db.write(async move |conn: &mut Conn| store::heartbeat(conn, &held, lease).await).await?;
-    let lost = floor.hear(&asked, &beats);
+    let (asked, lease) = ([leased.as_slice(), &delivered].concat(), floor.settings.lease);
+    let beats: Result<_, DbError> = if leased.is_empty() {
+        floor.db.read(async move |conn: &mut Conn| store::still_held(conn, &delivered).await).await
+    } else {
+        let beat = async move |conn: &mut Conn| {
+            let mut beats = store::heartbeat(conn, &leased, lease).await?;
+            beats.extend(store::still_held(conn, &delivered).await?);
+            Ok(beats)
+        };
+        floor.db.write(beat).await
+    };
+    let lost = floor.hear(&asked, &beats?);
     if lost > 0 {
         tracing::warn!(
             jobs = lost,
@@ -111,11 +130,15 @@ async fn beat(floor: &Floor) -> Result<(), DbError> {
     Ok(())
 }
 
-async fn take_from_the_dead(floor: &Floor) -> Result<(), DbError> {
+async fn take_from_the_dead(floor: &Floor) -> Result<(), JobsError> {
+    if let Some(stream) = &floor.stream {
+        sweep(floor, stream).await?;
+    }
     loop {
         let crashes = floor.settings.max_crashes;
-        let rescued =
-            floor.db.write(async move |conn: &mut Conn| store::rescue(conn, BATCH, crashes).await).await?;
+        let rescued: Result<_, DbError> =
+            floor.db.write(async move |conn: &mut Conn| store::rescue(conn, BATCH, crashes).await).await;
+        let rescued = rescued?;
         for job in &rescued {
             let dead = job.state == State::Dead;
             floor.signals.rescued(&job.queue, dead);
@@ -141,7 +164,7 @@ async fn take_from_the_dead(floor: &Floor) -> Result<(), DbError> {
     }
 }
 
-async fn forget(floor: &Floor) -> Result<(), DbError> {
+async fn forget(floor: &Floor) -> Result<(), JobsError> {
     let settings = &floor.settings;
     let ages = [
         (State::Completed, settings.keep_completed),
@@ -150,11 +173,11 @@ async fn forget(floor: &Floor) -> Result<(), DbError> {
     ];
     for (state, age) in ages {
         loop {
-            let gone = floor
+            let gone: Result<_, DbError> = floor
                 .db
                 .write(async move |conn: &mut Conn| store::prune(conn, state, age, BATCH).await)
-                .await?;
-            if gone < BATCH {
+                .await;
+            if gone? < BATCH {
                 break;
             }
             // Others have a turn with the database in between, and so have the leases.
@@ -164,11 +187,15 @@ async fn forget(floor: &Floor) -> Result<(), DbError> {
     Ok(())
 }
 
-async fn measure(floor: &Floor) -> Result<(), DbError> {
+async fn measure(floor: &Floor) -> Result<(), JobsError> {
     for queue in floor.bells.keys() {
         let name = queue.to_string();
-        let backlog =
-            floor.db.read(async move |conn: &mut Conn| store::backlog(conn, &name, DEPTH).await).await?;
+        let backlog: Result<_, DbError> =
+            floor.db.read(async move |conn: &mut Conn| store::backlog(conn, &name, DEPTH).await).await;
+        let mut backlog = backlog?;
+        if let Some(stream) = &floor.stream {
+            backlog.due += i64::try_from(stream.waiting(queue).await?).unwrap_or(i64::MAX);
+        }
         floor.signals.waiting(queue, backlog);
     }
     Ok(())

@@ -4,8 +4,11 @@ mod dispatcher;
 mod floor;
 mod keeper;
 mod pace;
+mod pause;
 mod signals;
 mod source;
+mod stream;
+mod turns;
 mod worker;
 
 use std::collections::BTreeSet;
@@ -13,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::Arbiter;
+use opentelemetry::trace::FutureExt as _;
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 
@@ -21,12 +25,14 @@ use super::kinds::Kinds;
 use super::name;
 use super::settings::JobsSettings;
 use crate::actor::Actors;
-use crate::data::Db;
+use crate::data::{Db, Redis};
 use crate::telemetry::Telemetry;
-use dispatcher::Dispatcher;
-use floor::{Floor, Stop};
+use dispatcher::{Dispatcher, MOST};
+use floor::{Bell, Floor, Stop, name_worker};
 use keeper::Keeper;
+use pause::next_pause;
 use signals::{QueueSignals, Signals};
+use stream::Stream;
 use worker::{JobWorker, Outbox};
 
 pub(crate) use keeper::CHANNEL;
@@ -73,18 +79,42 @@ impl Runner {
         kinds: Kinds,
         queues: Option<Vec<String>>,
     ) -> Result<Self, JobsError> {
-        let queues: Vec<Arc<str>> = match queues {
-            Some(queues) => queues.into_iter().map(Arc::from).collect(),
-            None => {
-                let mut all: BTreeSet<Arc<str>> = kinds.queues().map(Arc::from).collect();
-                all.extend(settings.queues.keys().map(|queue| Arc::from(queue.as_str())));
-                all.into_iter().collect()
-            }
-        };
-        for queue in &queues {
-            name::queue(queue)?;
-        }
-        let floor = Arc::new(Floor::new(db, settings, kinds, Signals::new(telemetry), &queues));
+        let queues = choose(&kinds, &settings, queues)?;
+        let signals = Signals::new(telemetry);
+        let floor = Floor::new(db, None, settings, kinds, signals, name_worker(), &queues);
+        Ok(Self::run(floor, actors, queues))
+    }
+
+    /// The same, with the jobs handed out by Redis Streams: the database keeps them, and each process publishes what is
+    /// due and reads what is its share.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Runner::start`]; [`JobsError::Redis`] when it can not be reached, and [`JobsError::OldRedis`] when it
+    /// can not be relied on.
+    ///
+    /// # Panics
+    ///
+    /// When called outside an actix `System`.
+    pub async fn start_on(
+        redis: Redis,
+        db: Db,
+        actors: &Actors,
+        telemetry: &Telemetry,
+        settings: JobsSettings,
+        kinds: Kinds,
+        queues: Option<Vec<String>>,
+    ) -> Result<Self, JobsError> {
+        let queues = choose(&kinds, &settings, queues)?;
+        let signals = Signals::new(telemetry);
+        let worker = name_worker();
+        let stream = Stream::open(redis, &db, worker.clone(), &queues).with_context(signals.quiet()).await?;
+        let floor = Floor::new(db, Some(stream), settings, kinds, signals, worker, &queues);
+        Ok(Self::run(floor, actors, queues))
+    }
+
+    fn run(floor: Floor, actors: &Actors, queues: Vec<Arc<str>>) -> Self {
+        let floor = Arc::new(floor);
         // Runs may block their threads; those that keep the leases must not be among them.
         let desk = actors.arbiter();
         let threads: Vec<Arbiter> = (0..floor.settings.threads()).map(|_| actors.arbiter()).collect();
@@ -120,7 +150,7 @@ impl Runner {
             .on(desk.handle())
             .start();
         let arbiters = threads.into_iter().chain([desk]).collect();
-        Ok(Self { floor, ended, arbiters })
+        Self { floor, ended, arbiters }
     }
 
     /// The queues whose jobs are run.
@@ -162,6 +192,11 @@ impl Runner {
                 );
             }
         }
+        if let Some(stream) = &self.floor.stream
+            && let Err(error) = stream.leave().await
+        {
+            tracing::debug!(%error, "other processes hear later that this one has ended");
+        }
         RunnerReport { finished: running.saturating_sub(given_back), given_back }
     }
 
@@ -177,6 +212,22 @@ impl std::fmt::Debug for Runner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Runner").field("worker", &self.floor.worker).finish_non_exhaustive()
     }
+}
+
+/// The queues that the kinds go to and that the settings name, or `queues` alone.
+fn choose(
+    kinds: &Kinds,
+    settings: &JobsSettings,
+    queues: Option<Vec<String>>,
+) -> Result<Vec<Arc<str>>, JobsError> {
+    let queues: BTreeSet<String> = match queues {
+        Some(queues) => queues.into_iter().collect(),
+        None => kinds.queues().map(str::to_owned).chain(settings.queues.keys().cloned()).collect(),
+    };
+    for queue in &queues {
+        name::queue(queue)?;
+    }
+    Ok(queues.into_iter().map(Arc::from).collect())
 }
 
 async fn ended(all: &mut [watch::Receiver<bool>]) {

@@ -65,24 +65,9 @@ impl Turn {
             if left == 0 {
                 return Ok(turned);
             }
-            let full = match rate {
-                None => {
-                    let jobs = store::lease(conn, &queue, left, &worker, lease).await?;
-                    let full = jobs.len() == left;
-                    turned.leased.extend(jobs);
-                    full
-                }
-                Some(rate) => {
-                    let (jobs, wait) = store::take(conn, &queue, rate, left, &worker, lease).await?;
-                    let full = jobs.len() == left;
-                    turned.leased.extend(jobs);
-                    turned.next_in = wait;
-                    full
-                }
-            };
-            if !full && turned.next_in.is_none() {
-                turned.next_in = store::backlog(conn, &queue, 1).await?.next_in;
-            }
+            let due = store::due(conn, &queue, rate, left, &worker, lease).await?;
+            turned.leased.extend(due.jobs);
+            turned.next_in = due.next_in;
             Ok(turned)
         };
         floor.db.write(work).await

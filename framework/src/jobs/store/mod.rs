@@ -8,6 +8,7 @@ mod manage;
 mod rate;
 mod settle;
 mod statement;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -21,8 +22,12 @@ pub use lease::{Beat, Held, Leased, Rescued, heartbeat, lease, lease_suspect, re
 pub use list::{Cursor, NoCursor, Record, get, list};
 pub use look::{Backlog, Count, backlog, counts, queues};
 pub use manage::{cancel, discard, prune, retry};
-pub use rate::{Rate, take};
+pub use rate::{Due, Rate, due, take};
 pub use settle::{Settled, Then, Unfinished, complete, fail, release, settle};
+pub use stream::{
+    Identity, InStream, TO_STREAM, adopt, expire, identify, next_epoch, of_stream, published, publishers,
+    still_held, stream_lease,
+};
 
 /// No time is further away: a hundred years, so that adding to a time of the database never overflows.
 const FURTHEST: i64 = 100 * 366 * 24 * 3600 * 1_000_000;

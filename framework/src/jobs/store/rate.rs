@@ -7,6 +7,7 @@ use diesel::sql_types::BigInt;
 use diesel_async::RunQueryDsl as _;
 
 use super::lease::{Leased, lease};
+use super::look::backlog;
 use super::micros;
 use super::statement::{Statement, sql};
 use crate::data::{Conn, DbError};
@@ -82,4 +83,36 @@ pub async fn take(
     }
     let wait = busy_until + interval * (begun + 1) - (row.clock + bucket);
     Ok((jobs, (begun == free && wait > 0).then(|| Duration::from_micros(wait.unsigned_abs()))))
+}
+
+/// Jobs of a queue that were due.
+#[derive(Debug, Default)]
+pub struct Due {
+    /// They are leased.
+    pub jobs: Vec<Leased>,
+    /// In how long the next one may be leased, if there were fewer than asked for and that is known.
+    pub next_in: Option<Duration>,
+}
+
+/// Leases up to `limit` jobs that are due, as fast as the queue's rate lets through, and tells when to look again.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn due(
+    conn: &mut Conn,
+    queue: &str,
+    rate: Option<Rate>,
+    limit: usize,
+    worker: &str,
+    time: Duration,
+) -> Result<Due, DbError> {
+    let (jobs, mut next_in) = match rate {
+        None => (lease(conn, queue, limit, worker, time).await?, None),
+        Some(rate) => take(conn, queue, rate, limit, worker, time).await?,
+    };
+    if jobs.len() < limit && next_in.is_none() {
+        next_in = backlog(conn, queue, 1).await?.next_in;
+    }
+    Ok(Due { jobs, next_in })
 }

@@ -7,6 +7,7 @@ mod running;
 mod settling;
 mod speed;
 mod stage;
+mod streams;
 mod suspects;
 mod unique;
 
@@ -23,9 +24,10 @@ use serde::{Deserialize, Serialize};
 use super::store::{self, Held, Leased, Record};
 use super::{Enqueue, Enqueued, Job, JobContext, JobError, JobsError, MIGRATIONS, Policy, State};
 use crate::config::DatabaseSettings;
-use crate::data::{Conn, Db, DbError, query};
+use crate::data::{Conn, Db, DbError, Redis, query};
+use crate::redact::Secret;
 use crate::telemetry::Telemetry;
-use crate::testing::{PgServer, TestDatabase};
+use crate::testing::{PgServer, RedisServer, TestDatabase};
 
 /// Writes each test once and runs it on both databases.
 macro_rules! on_both {
@@ -43,6 +45,21 @@ macro_rules! on_both {
     };
 }
 use on_both;
+
+/// The same for what is run, which Redis may hand out too.
+macro_rules! on_all {
+    ($($name:ident),+ $(,)?) => {
+        super::on_both!($($name),+);
+        mod redis {
+            $(
+                #[test]
+                #[cfg_attr(not(has_redis), ignore = "Redis is not installed")]
+                fn $name() { super::super::run_on_redis(super::$name); }
+            )+
+        }
+    };
+}
+use on_all;
 
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -72,6 +89,8 @@ fn note(text: impl Into<String>) -> Enqueue<Note> {
 /// A database with the jobs' table.
 struct Fixture {
     db: Db,
+    /// Where that hands the jobs out.
+    redis: Option<Redis>,
     _database: TestDatabase,
 }
 
@@ -86,7 +105,7 @@ impl Fixture {
         let settings = DatabaseSettings { pool_size: 8, ..database.settings() };
         let db = Db::connect(&settings, &Telemetry::disabled()).await.unwrap();
         db.migrate(&MIGRATIONS).await.unwrap();
-        Self { db, _database: database }
+        Self { db, redis: None, _database: database }
     }
 
     /// Runs `work` as a unit of its own that writes.
@@ -200,4 +219,15 @@ fn run<F: Future<Output = ()>>(
     test: impl FnOnce(Fixture) -> F,
 ) {
     actix_rt::System::new().block_on(async { test(Fixture::new(database.await).await).await });
+}
+
+/// The same with jobs in SQLite that Redis hands out; one server for all tests of this process.
+fn run_on_redis<F: Future<Output = ()>>(test: impl FnOnce(Fixture) -> F) {
+    static SERVER: OnceLock<RedisServer> = OnceLock::new();
+    let server = SERVER.get_or_init(|| RedisServer::start().unwrap());
+    actix_rt::System::new().block_on(async {
+        let mut fixture = Fixture::new(sqlite().await).await;
+        fixture.redis = Some(Redis::new(&Secret::new(server.url()), &Telemetry::disabled()).unwrap());
+        test(fixture).await;
+    });
 }

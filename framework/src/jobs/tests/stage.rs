@@ -101,19 +101,25 @@ pub(super) fn settings() -> JobsSettings {
 }
 
 impl Process {
-    pub(super) fn start(fixture: &Fixture, settings: JobsSettings, telemetry: &Telemetry) -> Self {
+    pub(super) async fn start(fixture: &Fixture, settings: JobsSettings, telemetry: &Telemetry) -> Self {
         let (began, runs) = mpsc::unbounded_channel();
         let (cancelled, reasons) = mpsc::unbounded_channel();
         let stage = Stage { began, cancelled, gate: Arc::new(Semaphore::new(0)) };
         let mut kinds = Kinds::default();
         kinds.add::<Act>(stage.clone()).unwrap();
         let actors = Actors::new(telemetry.clone());
-        let runner = Runner::start(fixture.db.clone(), &actors, telemetry, settings, kinds, None).unwrap();
+        let db = fixture.db.clone();
+        let runner = match fixture.redis.clone() {
+            None => Runner::start(db, &actors, telemetry, settings, kinds, None).unwrap(),
+            Some(redis) => {
+                Runner::start_on(redis, db, &actors, telemetry, settings, kinds, None).await.unwrap()
+            }
+        };
         Self { runner, actors, stage, began: runs, cancelled: reasons }
     }
 
-    pub(super) fn run(fixture: &Fixture) -> Self {
-        Self::start(fixture, settings(), &Telemetry::disabled())
+    pub(super) async fn run(fixture: &Fixture) -> Self {
+        Self::start(fixture, settings(), &Telemetry::disabled()).await
     }
 
     /// The next run that begins: the job and the attempt.

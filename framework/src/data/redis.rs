@@ -1,0 +1,275 @@
+//! Redis: one handle, and one place that every command goes through.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{self, AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline};
+use deadpool_redis::{Connection, Manager, Pool, Runtime};
+use opentelemetry::metrics::Histogram;
+use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, Status, Tracer as _};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::SdkTracer;
+use opentelemetry_semantic_conventions::attribute;
+
+use super::recorder::{duration, is_recording};
+use crate::redact::Secret;
+use crate::telemetry::Telemetry;
+
+/// Connections that a process opens at most, besides those that wait for something to read.
+const CONNECTIONS: usize = 8;
+/// How long a connection may take to be made.
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// How long a command may take, and how long one may wait for a connection.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// A Redis server; cheap to clone. Every command is a CLIENT span by the semantic conventions where the caller's span is
+/// recorded, and counts in `db.client.operation.duration`. No key and no value is recorded.
+#[derive(Clone)]
+pub struct Redis {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: Pool,
+    client: Client,
+    server: String,
+    tracer: Option<SdkTracer>,
+    duration: Option<Histogram<f64>>,
+    base: Vec<KeyValue>,
+}
+
+/// Why Redis did not do as it was told.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RedisError {
+    /// The URL is none.
+    #[error("redis.url (REDIS_URL) is no URL of a Redis: {reason}")]
+    Url {
+        /// What is wrong with it; not the URL, which may hold a password.
+        reason: String,
+    },
+    /// There is no connection to the server.
+    #[error("the Redis at {server} can not be reached: {reason}")]
+    Connect {
+        /// Host and port.
+        server: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The server refused a command, or did not answer it.
+    #[error("the Redis at {server} failed at {command}: {source}")]
+    Command {
+        /// Host and port.
+        server: String,
+        /// The command's name.
+        command: &'static str,
+        /// What it said.
+        source: redis::RedisError,
+    },
+}
+
+impl RedisError {
+    /// The first word of the server's answer, e.g. `NOGROUP`.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        if let Self::Command { source, .. } = self { source.code() } else { None }
+    }
+}
+
+/// What a server says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RedisInfo {
+    /// Its version, e.g. `7.0.15`.
+    pub version: String,
+    /// Changes whenever the server is started.
+    pub run_id: String,
+    /// What it does when its memory is full; with anything but `noeviction` it throws keys away.
+    pub maxmemory_policy: String,
+    /// Whether it keeps an append-only file, so that a restart forgets at most the last second.
+    pub append_only: bool,
+}
+
+/// A connection of its own, for commands that wait for something to happen.
+pub struct RedisReader {
+    redis: Redis,
+    connection: MultiplexedConnection,
+}
+
+impl Redis {
+    /// A handle for `redis://` or `rediss://` (TLS, checked against the system's roots). Nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisError::Url`].
+    pub fn new(url: &Secret<String>, telemetry: &Telemetry) -> Result<Self, RedisError> {
+        let wrong = |error: redis::RedisError| RedisError::Url { reason: error.to_string() };
+        let client = Client::open(url.expose().as_str()).map_err(wrong)?;
+        let manager = Manager::new_with_config(url.expose().as_str(), timeouts(ANSWER_WITHIN));
+        let pool = Pool::builder(manager.map_err(wrong)?)
+            .max_size(CONNECTIONS)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(ANSWER_WITHIN))
+            .create_timeout(Some(CONNECT_WITHIN))
+            .recycle_timeout(Some(ANSWER_WITHIN))
+            .build()
+            .map_err(|error| RedisError::Url { reason: error.to_string() })?;
+        let server = client.get_connection_info().addr().to_string();
+        let (host, port) = server.rsplit_once(':').unwrap_or((&server, ""));
+        let mut base = vec![
+            KeyValue::new(attribute::DB_SYSTEM_NAME, "redis"),
+            KeyValue::new(attribute::SERVER_ADDRESS, host.to_owned()),
+        ];
+        base.extend(port.parse::<i64>().ok().map(|port| KeyValue::new(attribute::SERVER_PORT, port)));
+        let (tracer, duration) = (telemetry.tracer().cloned(), duration(telemetry));
+        Ok(Self { inner: Arc::new(Inner { pool, client, server, tracer, duration, base }) })
+    }
+
+    /// Host and port, for messages.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.inner.server
+    }
+
+    /// Sends one command. `name` is its name, for telemetry and errors.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisError`].
+    pub async fn command<T: FromRedisValue>(&self, name: &'static str, cmd: &Cmd) -> Result<T, RedisError> {
+        let mut connection = self.connection().await?;
+        self.timed(name, None, cmd.query_async(&mut connection)).await
+    }
+
+    /// Sends many commands at once. `name` says what they do, e.g. `PIPELINE XADD`.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisError`]; some of the commands may have been carried out.
+    pub async fn pipeline<T: FromRedisValue>(
+        &self,
+        name: &'static str,
+        pipeline: &Pipeline,
+    ) -> Result<T, RedisError> {
+        let mut connection = self.connection().await?;
+        self.timed(name, Some(pipeline.len()), pipeline.query_async(&mut connection)).await
+    }
+
+    /// A connection of its own whose answers may take as long as `patience`.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisError::Connect`].
+    pub async fn reader(&self, patience: Duration) -> Result<RedisReader, RedisError> {
+        let config = timeouts(patience + ANSWER_WITHIN);
+        let connection = self.inner.client.get_multiplexed_async_connection_with_config(&config).await;
+        let connection = connection.map_err(|error| self.unreachable(&error))?;
+        Ok(RedisReader { redis: self.clone(), connection })
+    }
+
+    /// What the server says of itself.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisError`].
+    pub async fn info(&self) -> Result<RedisInfo, RedisError> {
+        let text: String = self.command("INFO", &redis::cmd("INFO")).await?;
+        let line = |name: &str| {
+            let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            found.unwrap_or_default().trim().to_owned()
+        };
+        Ok(RedisInfo {
+            version: line("redis_version"),
+            run_id: line("run_id"),
+            maxmemory_policy: line("maxmemory_policy"),
+            append_only: line("aof_enabled") == "1",
+        })
+    }
+
+    async fn connection(&self) -> Result<Connection, RedisError> {
+        self.inner.pool.get().await.map_err(|error| self.unreachable(&error))
+    }
+
+    fn unreachable(&self, error: &dyn std::error::Error) -> RedisError {
+        RedisError::Connect { server: self.inner.server.clone(), reason: error.to_string() }
+    }
+
+    async fn timed<T>(
+        &self,
+        name: &'static str,
+        batch: Option<usize>,
+        work: impl Future<Output = redis::RedisResult<T>>,
+    ) -> Result<T, RedisError> {
+        let Inner { tracer, duration, base, .. } = &*self.inner;
+        let started = Instant::now();
+        let mut span = tracer.as_ref().and_then(|tracer| {
+            Context::map_current(|cx| {
+                is_recording(cx).then(|| {
+                    let mut attributes = base.clone();
+                    attributes.push(KeyValue::new(attribute::DB_OPERATION_NAME, name));
+                    if let Some(size) = batch.filter(|size| *size > 1) {
+                        let size = i64::try_from(size).unwrap_or(i64::MAX);
+                        attributes.push(KeyValue::new(attribute::DB_OPERATION_BATCH_SIZE, size));
+                    }
+                    let builder =
+                        SpanBuilder::from_name(name).with_kind(SpanKind::Client).with_attributes(attributes);
+                    tracer.build_with_context(builder, cx)
+                })
+            })
+        });
+        let result = work.await;
+        let error_type = result.as_ref().err().map(|error| match error.code() {
+            Some(code) => code.to_owned(),
+            None => if error.is_timeout() { "timeout" } else { "io" }.to_owned(),
+        });
+        if let Some(histogram) = duration {
+            let mut attributes = base.clone();
+            attributes.push(KeyValue::new(attribute::DB_OPERATION_NAME, name));
+            attributes.extend(error_type.clone().map(|kind| KeyValue::new(attribute::ERROR_TYPE, kind)));
+            histogram.record(started.elapsed().as_secs_f64(), &attributes);
+        }
+        if let Some(span) = &mut span {
+            if let Some(kind) = error_type {
+                span.set_status(Status::error(kind.clone()));
+                span.set_attribute(KeyValue::new(attribute::ERROR_TYPE, kind));
+            }
+            span.end();
+        }
+        result.map_err(|source| RedisError::Command {
+            server: self.inner.server.clone(),
+            command: name,
+            source,
+        })
+    }
+}
+
+impl RedisReader {
+    /// Sends one command, which may wait.
+    ///
+    /// Await it to its end: what an answer that nobody reads said is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisError::Command`]; then this connection is of no more use.
+    pub async fn command<T: FromRedisValue>(
+        &mut self,
+        name: &'static str,
+        cmd: &Cmd,
+    ) -> Result<T, RedisError> {
+        let Self { redis, connection } = self;
+        redis.timed(name, None, cmd.query_async(connection)).await
+    }
+}
+
+fn timeouts(answer_within: Duration) -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_WITHIN))
+        .set_response_timeout(Some(answer_within))
+}
+
+impl std::fmt::Debug for Redis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redis").field("server", &self.inner.server).finish_non_exhaustive()
+    }
+}

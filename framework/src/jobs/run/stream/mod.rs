@@ -1,0 +1,240 @@
+//! Handing jobs out by Redis Streams, where one database is outgrown.
+//!
+//! The database stays the truth about every job; Redis says who runs it. Each process publishes jobs that are due: the
+//! database leases them to the stream (`relay`), and then they are added to it, never more than a window of them, so
+//! that what Redis holds is bounded whatever waits. Workers read them as a consumer group (`feed`), and what became of
+//! a job is written to the database, with its fencing token, before its entry is acknowledged and deleted: what is in a
+//! stream is what was published and has not ended, so nothing is ever trimmed.
+//!
+//! Every process looks after all (`sweep`): it gives back what was delivered to a worker that is dead, what a publisher
+//! died over before it was in the stream, and everything when Redis has lost something. Redis has, when it was started
+//! anew or a key is gone; then a new epoch begins, the database takes back all that was published before, and what is
+//! left of it in the streams is passed over. Whatever Redis forgets or says twice, the token lets a job end once.
+
+mod entry;
+mod feed;
+mod relay;
+mod sweep;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use deadpool_redis::redis::{Cmd, Pipeline, cmd};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::data::{Conn, Db, DbError, Redis, RedisError, RedisReader};
+use crate::jobs::error::JobsError;
+use crate::jobs::store::{self, Leased};
+use entry::Replies;
+
+pub(super) use entry::{Entry, EntryId};
+pub(super) use feed::{Feed, acknowledge};
+pub(super) use relay::relay_all;
+pub(super) use sweep::sweep;
+
+/// The consumer group of every stream.
+const GROUP: &str = "workers";
+/// Jobs that are published and have not ended, at most, a batch per process more or less.
+const WINDOW: usize = 4096;
+/// How long a reader waits for an entry before it looks around.
+const BLOCK: Duration = Duration::from_secs(1);
+/// The oldest Redis whose streams lose nothing that is pending.
+const OLDEST: u32 = 7;
+
+/// The streams of one database's jobs, as one process has them.
+pub(super) struct Stream {
+    redis: Redis,
+    /// Before the names of all keys.
+    prefix: String,
+    epoch: AtomicI64,
+    /// This process, as a consumer and as a publisher.
+    pub(super) worker: String,
+    /// There is room in the window again.
+    room: Notify,
+    /// A stream or its group was gone.
+    lost: AtomicBool,
+}
+
+impl Stream {
+    /// The streams of a database's jobs, on a Redis that can be relied on.
+    pub(super) async fn open(
+        redis: Redis,
+        db: &Db,
+        worker: String,
+        queues: &[Arc<str>],
+    ) -> Result<Self, JobsError> {
+        let info = redis.info().await?;
+        let major = info.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+        if major.is_none_or(|major| major < OLDEST) {
+            return Err(JobsError::OldRedis {
+                server: redis.server().to_owned(),
+                version: info.version,
+                oldest: OLDEST,
+            });
+        }
+        if info.maxmemory_policy != "noeviction" {
+            tracing::warn!(
+                server = redis.server(),
+                policy = info.maxmemory_policy,
+                "this Redis throws keys away when its memory is full: set maxmemory-policy to noeviction; until then \
+                 jobs are published again from the database whenever it does"
+            );
+        }
+        if !info.append_only {
+            tracing::warn!(
+                server = redis.server(),
+                "this Redis keeps no append-only file: each time it is started, all jobs that it had are published \
+                 again from the database"
+            );
+        }
+        let fresh = Uuid::new_v4().simple().to_string()[..12].to_owned();
+        let identity: Result<_, DbError> =
+            db.write(async move |conn: &mut Conn| store::identify(conn, &fresh).await).await;
+        let identity = identity?;
+        let stream = Self {
+            redis,
+            prefix: format!("spanbox:jobs:{}", identity.namespace),
+            epoch: AtomicI64::new(identity.epoch),
+            worker,
+            room: Notify::new(),
+            lost: AtomicBool::new(false),
+        };
+        for queue in queues {
+            stream.ensure_group(queue).await?;
+        }
+        Ok(stream)
+    }
+
+    fn key(&self, queue: &str) -> String {
+        format!("{}:queue:{queue}", self.prefix)
+    }
+
+    /// Holds `epoch:run_id` as long as Redis has lost nothing.
+    fn marker(&self) -> String {
+        format!("{}:epoch", self.prefix)
+    }
+
+    /// Is there as long as a process lives.
+    fn alive_key(&self, worker: &str) -> String {
+        format!("{}:alive:{worker}", self.prefix)
+    }
+
+    pub(super) fn epoch(&self) -> i64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// A process that knows of a later epoch is right.
+    fn advance(&self, epoch: i64) {
+        self.epoch.fetch_max(epoch, Ordering::AcqRel);
+    }
+
+    /// Adds jobs to the stream of their queue, and tells how many there are in it now.
+    async fn publish(&self, queue: &str, epoch: i64, jobs: &[Leased]) -> Result<usize, RedisError> {
+        let key = self.key(queue);
+        let mut pipeline = Pipeline::with_capacity(jobs.len() + 1);
+        for job in jobs {
+            pipeline.cmd("XADD").arg(&key).arg("*").arg("job").arg(entry::encode(epoch, job)).ignore();
+        }
+        pipeline.cmd("XLEN").arg(&key);
+        let (length,): (usize,) = self.redis.pipeline("PIPELINE XADD", &pipeline).await?;
+        Ok(length)
+    }
+
+    /// How many jobs are in a stream: published, and not ended.
+    async fn length(&self, queue: &str) -> Result<usize, RedisError> {
+        self.redis.command("XLEN", cmd("XLEN").arg(self.key(queue))).await
+    }
+
+    /// How many jobs in a stream have no worker yet.
+    pub(super) async fn waiting(&self, queue: &str) -> Result<usize, RedisError> {
+        let (pending, ..): Pending =
+            match self.redis.command("XPENDING", &self.of_group("XPENDING", queue)).await {
+                Err(error) if error.code() == Some("NOGROUP") => return Ok(0),
+                pending => pending?,
+            };
+        Ok(self.length(queue).await?.saturating_sub(pending))
+    }
+
+    fn of_group(&self, command: &str, queue: &str) -> Cmd {
+        let mut cmd = cmd(command);
+        cmd.arg(self.key(queue)).arg(GROUP);
+        cmd
+    }
+
+    /// Reads up to `count` entries, and waits for one if there are none. `again` reads what was delivered to this
+    /// process before and is not acknowledged: after an answer that was lost on its way.
+    async fn read(
+        &self,
+        reader: &mut RedisReader,
+        queue: &str,
+        count: usize,
+        again: bool,
+    ) -> Result<Vec<Entry>, RedisError> {
+        let mut read = cmd("XREADGROUP");
+        read.arg("GROUP").arg(GROUP).arg(&self.worker).arg("COUNT").arg(count);
+        read.arg("BLOCK").arg(u64::try_from(BLOCK.as_millis()).unwrap_or(u64::MAX));
+        read.arg("STREAMS").arg(self.key(queue)).arg(if again { "0" } else { ">" });
+        let replies: Option<Vec<(String, Replies)>> = reader.command("XREADGROUP", &read).await?;
+        let replies = replies.unwrap_or_default().into_iter().flat_map(|(_, replies)| replies);
+        Ok(replies.map(Entry::read).collect())
+    }
+
+    /// Makes the group of a queue's stream, and the stream, if they are not there.
+    async fn ensure_group(&self, queue: &str) -> Result<(), RedisError> {
+        let mut create = cmd("XGROUP");
+        create.arg("CREATE").arg(self.key(queue)).arg(GROUP).arg("0").arg("MKSTREAM");
+        match self.redis.command::<()>("XGROUP CREATE", &create).await {
+            Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
+            made => made,
+        }
+    }
+
+    /// A stream or its group is gone, and with it jobs: a new epoch has to begin.
+    fn report_loss(&self) {
+        self.lost.store(true, Ordering::Release);
+    }
+
+    /// Acknowledges entries whose jobs have ended, and deletes them: both or none.
+    async fn finish(&self, queue: &str, entries: &[EntryId]) -> Result<(), RedisError> {
+        let mut pipeline = Pipeline::with_capacity(2);
+        pipeline.atomic();
+        pipeline.cmd("XACK").arg(self.key(queue)).arg(GROUP).arg(entries).ignore();
+        pipeline.cmd("XDEL").arg(self.key(queue)).arg(entries).ignore();
+        self.redis.pipeline("MULTI XACK", &pipeline).await
+    }
+
+    /// Says that this process lives, and that the workers of these entries do.
+    pub(super) async fn beat(
+        &self,
+        lease: Duration,
+        in_hand: &[(Arc<str>, EntryId)],
+    ) -> Result<(), RedisError> {
+        let lease = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
+        let mut pipeline = Pipeline::with_capacity(in_hand.len() + 1);
+        pipeline.cmd("SET").arg(self.alive_key(&self.worker)).arg(1).arg("PX").arg(lease).ignore();
+        for (queue, entry) in in_hand {
+            let key = self.key(queue);
+            // With JUSTID it is no delivery. What was acknowledged meanwhile is not claimed.
+            pipeline
+                .cmd("XCLAIM")
+                .arg(key)
+                .arg(GROUP)
+                .arg(&self.worker)
+                .arg(0)
+                .arg(entry)
+                .arg("JUSTID")
+                .ignore();
+        }
+        self.redis.pipeline("PIPELINE XCLAIM", &pipeline).await
+    }
+
+    /// Takes back that this process lives: it stops.
+    pub(super) async fn leave(&self) -> Result<(), RedisError> {
+        self.redis.command("DEL", cmd("DEL").arg(self.alive_key(&self.worker))).await
+    }
+}
+
+/// The summary of what a group has pending: how many; the first and the last; by consumer.
+type Pending = (usize, Option<String>, Option<String>, Option<Vec<(String, usize)>>);

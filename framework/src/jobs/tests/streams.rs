@@ -1,0 +1,213 @@
+//! What Redis forgets, and what dies between it and the database.
+
+use std::collections::HashSet;
+
+use deadpool_redis::redis::{self, cmd};
+use tokio::time::timeout;
+
+use super::stage::{Does, Process, SOON, act, settings};
+use super::*;
+use crate::jobs::JobsSettings;
+
+/// A server of the test's own, and jobs that it hands out.
+async fn fixture() -> (RedisServer, Fixture) {
+    let server = RedisServer::start().unwrap();
+    let mut fixture = Fixture::new(TestDatabase::sqlite()).await;
+    fixture.redis = Some(Redis::new(&Secret::new(server.url()), &Telemetry::disabled()).unwrap());
+    (server, fixture)
+}
+
+fn short() -> JobsSettings {
+    JobsSettings { lease: Duration::from_secs(1), ..settings() }
+}
+
+impl Fixture {
+    async fn ask<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> T {
+        self.redis.as_ref().unwrap().command("TEST", command).await.unwrap()
+    }
+
+    async fn enqueue_acts(&self, count: usize) {
+        let jobs: Vec<_> = (0..count).map(|_| act(Does::Pass)).collect();
+        self.write(async move |conn: &mut Conn| super::super::enqueue_many(conn, jobs).await).await;
+    }
+
+    async fn stream(&self) -> String {
+        let keys: Vec<String> = self.ask(cmd("KEYS").arg("spanbox:jobs:*:queue:notes")).await;
+        keys.into_iter().next().unwrap()
+    }
+
+    /// How many entries the stream holds, and how many of them are pending.
+    async fn held_by_redis(&self) -> (usize, usize) {
+        let stream = self.stream().await;
+        let length = self.ask(cmd("XLEN").arg(&stream)).await;
+        let (pending, _, _, _): (usize, Option<String>, Option<String>, Option<Vec<(String, String)>>) =
+            self.ask(cmd("XPENDING").arg(&stream).arg("workers")).await;
+        (length, pending)
+    }
+
+    async fn redis_is_empty(&self) {
+        let empty = async { while self.held_by_redis().await != (0, 0) {} };
+        timeout(SOON, empty).await.expect("ended jobs stay in the stream");
+    }
+
+    /// Every job was run; a job that an outage took back may have been run twice, and ended once.
+    async fn all_ended(&self, count: i64) {
+        self.all_become(State::Completed, count).await;
+        assert_eq!(self.number("SELECT COUNT(*) AS number FROM spanbox_jobs WHERE crashes > 0").await, 0);
+    }
+}
+
+#[actix::test]
+#[cfg_attr(not(has_redis), ignore = "Redis is not installed")]
+async fn ended_jobs_leave_nothing_in_redis() {
+    let (_server, fixture) = fixture().await;
+    let process = Process::run(&fixture).await;
+    fixture.enqueue_acts(5000).await;
+    fixture.all_ended(5000).await;
+    fixture.redis_is_empty().await;
+    process.end().await;
+}
+
+#[actix::test]
+#[cfg_attr(not(has_redis), ignore = "Redis is not installed")]
+async fn a_wiped_redis_is_filled_again_from_the_database() {
+    let (_server, fixture) = fixture().await;
+    let mut process = Process::start(&fixture, short(), &Telemetry::disabled()).await;
+    let waiting: Vec<_> = (0..100).map(|_| act(Does::Wait)).collect();
+    fixture.write(async move |conn: &mut Conn| super::super::enqueue_many(conn, waiting).await).await;
+    for _ in 0..4 {
+        process.begins().await;
+    }
+    fixture.ask::<()>(&cmd("FLUSHALL")).await;
+    process.stage.gate.add_permits(1000);
+    fixture.all_ended(100).await;
+    fixture.redis_is_empty().await;
+    process.end().await;
+}
+
+#[actix::test]
+#[cfg_attr(not(has_redis), ignore = "Redis is not installed")]
+async fn a_stream_that_was_deleted_is_filled_again() {
+    let (_server, fixture) = fixture().await;
+    let mut process = Process::start(&fixture, short(), &Telemetry::disabled()).await;
+    for _ in 0..20 {
+        fixture.act(act(Does::Wait)).await;
+    }
+    process.begins().await;
+    let stream = fixture.stream().await;
+    fixture.ask::<()>(cmd("DEL").arg(stream)).await;
+    process.stage.gate.add_permits(1000);
+    fixture.all_ended(20).await;
+    process.end().await;
+}
+
+#[actix::test]
+#[cfg_attr(not(has_redis), ignore = "Redis is not installed")]
+async fn a_redis_that_is_killed_and_started_again_loses_no_job() {
+    let (mut server, fixture) = fixture().await;
+    let process = Process::start(&fixture, short(), &Telemetry::disabled()).await;
+    fixture.enqueue_acts(300).await;
+    server.kill().unwrap();
+    // What is enqueued meanwhile waits in the database.
+    fixture.enqueue_acts(300).await;
+    server.start_again().unwrap();
+    fixture.enqueue_acts(300).await;
+    fixture.all_ended(900).await;
+    process.end().await;
+}
+
+#[actix::test]
+#[cfg_attr(not(has_redis), ignore = "Redis is not installed")]
+async fn what_a_publisher_died_over_before_redis_had_it_is_published() {
+    let (_server, fixture) = fixture().await;
+    let lost = fixture.act(act(Does::Pass)).await;
+    fixture
+        .write(async |conn: &mut Conn| {
+            let epoch = store::identify(conn, "ns").await?.epoch;
+            // The epoch that the process begins when it finds this Redis empty.
+            let name = store::stream_lease(epoch + 1, "dead");
+            Ok(store::lease(conn, "notes", 1, &name, store::TO_STREAM).await?)
+        })
+        .await;
+    let process = Process::start(&fixture, short(), &Telemetry::disabled()).await;
+    let record = fixture.becomes(lost, State::Completed).await;
+    assert_eq!((record.attempt, record.crashes, record.token), (1, 0, 2));
+    process.end().await;
+}
+
+#[actix::test]
+#[cfg_attr(not(has_redis), ignore = "Redis is not installed")]
+async fn what_was_delivered_to_a_dead_worker_counts_a_crash_and_is_run() {
+    let (_server, fixture) = fixture().await;
+    // A process makes the stream. Another publishes a job, reads it and is never heard of again.
+    let mut process = Process::start(&fixture, short(), &Telemetry::disabled()).await;
+    let first = fixture.act(act(Does::Wait)).await;
+    process.begins().await;
+    let stream = fixture.stream().await;
+    process.stage.gate.add_permits(1);
+    fixture.becomes(first, State::Completed).await;
+    process.end().await;
+
+    let id = fixture.act(act(Does::Pass)).await;
+    let epoch = fixture.write(async |conn: &mut Conn| Ok(store::identify(conn, "ns").await?.epoch)).await;
+    let leased = fixture
+        .write(async move |conn: &mut Conn| {
+            let name = store::stream_lease(epoch, "dead");
+            Ok(store::lease(conn, "notes", 1, &name, store::TO_STREAM).await?)
+        })
+        .await;
+    let job = serde_json::json!({
+        "epoch": epoch, "id": id, "token": leased[0].token, "queue": "notes", "kind": "act",
+        "payload": leased[0].payload, "priority": 5, "attempt": 1, "max_attempts": 3, "crashes": 0, "waited": 0,
+        "delayed": 0,
+    });
+    fixture.ask::<String>(cmd("XADD").arg(&stream).arg("*").arg("job").arg(job.to_string())).await;
+    let mut read = cmd("XREADGROUP");
+    read.arg("GROUP").arg("workers").arg("dead").arg("STREAMS").arg(&stream).arg(">");
+    fixture.ask::<redis::Value>(&read).await;
+
+    let process = Process::start(&fixture, short(), &Telemetry::disabled()).await;
+    let record = fixture.becomes(id, State::Completed).await;
+    assert_eq!((record.attempt, record.crashes), (2, 1));
+    fixture.redis_is_empty().await;
+    process.end().await;
+}
+
+#[actix::test]
+#[cfg_attr(not(has_redis), ignore = "Redis is not installed")]
+async fn an_entry_that_is_no_job_or_of_an_earlier_epoch_is_passed_over() {
+    let (_server, fixture) = fixture().await;
+    let mut process = Process::run(&fixture).await;
+    let first = fixture.act(act(Does::Pass)).await;
+    fixture.becomes(first, State::Completed).await;
+    let stream = fixture.stream().await;
+    let old = serde_json::json!({
+        "epoch": 0, "id": 77, "token": 1, "queue": "notes", "kind": "act", "payload": "{\"does\":\"Pass\"}",
+        "priority": 5, "attempt": 1, "max_attempts": 3, "crashes": 0, "waited": 0, "delayed": 0,
+    });
+    for text in ["{}", "no json", &old.to_string()] {
+        fixture.ask::<String>(cmd("XADD").arg(&stream).arg("*").arg("job").arg(text)).await;
+    }
+    let last = fixture.act(act(Does::Pass)).await;
+    fixture.becomes(last, State::Completed).await;
+    fixture.redis_is_empty().await;
+    let mut runs = HashSet::new();
+    while let Ok((id, _)) = process.began.try_recv() {
+        runs.insert(id);
+    }
+    assert_eq!(runs, HashSet::from([first, last]));
+    process.end().await;
+}
+
+#[actix::test]
+async fn a_redis_that_is_not_there_is_told_with_its_address_and_without_its_password() {
+    let fixture = Fixture::new(TestDatabase::sqlite()).await;
+    let url = Secret::new("redis://user:hunter2@127.0.0.1:1/0".to_owned());
+    let redis = Redis::new(&url, &Telemetry::disabled()).unwrap();
+    let (actors, telemetry) = (crate::actor::Actors::new(Telemetry::disabled()), Telemetry::disabled());
+    let kinds = crate::jobs::Kinds::default();
+    let started =
+        crate::jobs::Runner::start_on(redis, fixture.db.clone(), &actors, &telemetry, short(), kinds, None);
+    let error = started.await.err().unwrap().to_string();
+    assert!(error.contains("127.0.0.1:1") && !error.contains("hunter2"), "{error}");
+}
