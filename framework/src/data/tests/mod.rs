@@ -2,6 +2,7 @@ mod cancelled;
 mod migrations;
 mod opening;
 mod postgres_faults;
+mod redis;
 mod spans;
 mod units;
 mod waits;

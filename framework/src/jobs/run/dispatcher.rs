@@ -49,7 +49,9 @@ impl Actor for Dispatcher {
         let desk = Desk::new(self, name);
         let stop = self.floor.stop.subscribe();
         let (stream, queue) = (self.floor.stream.clone(), Arc::clone(&self.queue));
-        let feed = stream.clone().map(|stream| Feed::new(stream, Arc::clone(&queue), stop.clone()));
+        let feed = stream
+            .clone()
+            .map(|stream| Feed::new(stream, Arc::clone(&queue), stop.clone(), self.floor.db.clone()));
         let acknowledged = async move {
             if let Some(stream) = stream {
                 acknowledge(stream, queue, entries, stop).await;

@@ -1,5 +1,6 @@
 //! What a dispatcher gets of a stream, and what it says of what has ended.
 
+use std::collections::HashSet;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +12,17 @@ use tokio::time::sleep;
 
 use super::entry::Entry;
 use super::{BLOCK, EntryId, Stream};
-use crate::data::{RedisError, RedisReader};
+use crate::data::{Conn, Db, DbError, RedisReader};
+use crate::jobs::error::JobsError;
 use crate::jobs::run::{Stop, next_pause};
+use crate::jobs::store::{self, Held};
 
 /// Acknowledged at once at most.
 const BATCH: usize = 1000;
 /// After an answer was lost: more than a process has in hand.
 const ALL: usize = 20_000;
 
-type Reading = LocalBoxFuture<'static, Result<(RedisReader, Vec<Entry>), RedisError>>;
+type Reading = LocalBoxFuture<'static, Result<(RedisReader, Vec<Entry>), JobsError>>;
 
 /// The entries of a queue's stream, a few at a time.
 ///
@@ -28,6 +31,7 @@ pub(in crate::jobs::run) struct Feed {
     stream: Arc<Stream>,
     queue: Arc<str>,
     stop: watch::Receiver<Stop>,
+    db: Db,
     reader: Option<RedisReader>,
     reading: Option<Reading>,
     /// An answer was lost: what it said was delivered is asked for again.
@@ -40,8 +44,9 @@ impl Feed {
         stream: Arc<Stream>,
         queue: Arc<str>,
         stop: watch::Receiver<Stop>,
+        db: Db,
     ) -> Self {
-        Self { stream, queue, stop, reader: None, reading: None, again: false, pause: None }
+        Self { stream, queue, stop, db, reader: None, reading: None, again: false, pause: None }
     }
 
     /// Whether a read is under way.
@@ -56,6 +61,7 @@ impl Feed {
         }
         let (stream, queue, mut stop) =
             (Arc::clone(&self.stream), Arc::clone(&self.queue), self.stop.clone());
+        let db = self.db.clone();
         let (reader, again, pause) = (self.reader.take(), self.again, self.pause);
         let count = if again { ALL } else { count };
         let reading = async move {
@@ -77,7 +83,11 @@ impl Feed {
                 stream.ensure_group(&queue).await?;
                 return Ok((reader, Vec::new()));
             }
-            Ok((reader, entries?))
+            let mut entries = entries?;
+            if again {
+                forget_ended(&db, &mut entries).await?;
+            }
+            Ok((reader, entries))
         };
         self.reading = Some(reading.boxed_local());
     }
@@ -113,6 +123,18 @@ impl Feed {
         self.stream.advance(epoch);
         epoch >= self.stream.epoch()
     }
+}
+
+/// Takes the jobs out of entries that were delivered before if they have ended since: all that is left to do is to
+/// acknowledge those.
+async fn forget_ended(db: &Db, entries: &mut [Entry]) -> Result<(), DbError> {
+    let held: Vec<Held> = entries.iter().filter_map(Entry::held).collect();
+    let running = db.read(async move |conn: &mut Conn| store::still_held(conn, &held).await).await?;
+    let running: HashSet<i64> = running.into_iter().map(|beat| beat.id).collect();
+    for entry in entries {
+        entry.job.take_if(|(_, job)| !running.contains(&job.id));
+    }
+    Ok(())
 }
 
 /// Acknowledges the entries of jobs that have ended, many at a time, until nobody names any more.
