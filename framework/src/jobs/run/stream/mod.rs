@@ -16,6 +16,7 @@ mod feed;
 mod relay;
 mod sweep;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -212,20 +213,16 @@ impl Stream {
         in_hand: &[(Arc<str>, EntryId)],
     ) -> Result<(), RedisError> {
         let lease = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
-        let mut pipeline = Pipeline::with_capacity(in_hand.len() + 1);
-        pipeline.cmd("SET").arg(self.alive_key(&self.worker)).arg(1).arg("PX").arg(lease).ignore();
+        let mut by_queue: HashMap<&str, Vec<&EntryId>> = HashMap::new();
         for (queue, entry) in in_hand {
-            let key = self.key(queue);
+            by_queue.entry(queue).or_default().push(entry);
+        }
+        let mut pipeline = Pipeline::with_capacity(by_queue.len() + 1);
+        pipeline.cmd("SET").arg(self.alive_key(&self.worker)).arg(1).arg("PX").arg(lease).ignore();
+        for (queue, entries) in by_queue {
             // With JUSTID it is no delivery. What was acknowledged meanwhile is not claimed.
-            pipeline
-                .cmd("XCLAIM")
-                .arg(key)
-                .arg(GROUP)
-                .arg(&self.worker)
-                .arg(0)
-                .arg(entry)
-                .arg("JUSTID")
-                .ignore();
+            let claim = pipeline.cmd("XCLAIM").arg(self.key(queue)).arg(GROUP).arg(&self.worker).arg(0);
+            claim.arg(entries).arg("JUSTID").ignore();
         }
         self.redis.pipeline("PIPELINE XCLAIM", &pipeline).await
     }
