@@ -1,16 +1,17 @@
+use super::schedule::ScheduleError;
 use crate::data::{DbError, RedisError};
 
 /// Why a job could not be stored, found or moved.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JobsError {
-    /// A queue or a kind has a name that cannot be one.
+    /// A queue, a kind or a schedule has a name that cannot be one.
     #[error(
         "the {what} name {name:?} is none: use lower-case letters, digits, `_`, `-` and `.`, a letter first, \
          at most {max} bytes"
     )]
     Name {
-        /// `queue` or `kind`.
+        /// `queue`, `kind` or `schedule`.
         what: &'static str,
         /// Its first characters.
         name: String,
@@ -24,6 +25,22 @@ pub enum JobsError {
         kind: String,
         /// The types.
         types: (&'static str, &'static str),
+    },
+    /// A schedule that cannot be one.
+    #[error("the schedule `{schedule}`: {source}")]
+    Schedule {
+        /// Its name.
+        schedule: String,
+        /// What is wrong with it.
+        source: ScheduleError,
+    },
+    /// Two schedules have one name.
+    #[error(
+        "there are two schedules with the name {schedule:?}: give one another name with `Schedule::name`"
+    )]
+    ScheduleTwice {
+        /// The name.
+        schedule: String,
     },
     /// The payload is larger than the job's policy allows.
     #[error(

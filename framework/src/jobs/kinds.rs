@@ -11,17 +11,19 @@ use super::failure::JobError;
 use super::job::Job;
 use super::name;
 use super::policy::Policy;
+use super::schedule::{Planned, Schedule};
 
 type Begin = Box<dyn Fn(&str, JobContext) -> Result<Running, serde_json::Error> + Send + Sync>;
 
 /// A run that has begun.
 pub(super) type Running = LocalBoxFuture<'static, Result<(), JobError>>;
 
-/// The kinds of jobs that a process can run, each with the state that its runs get.
+/// The kinds of jobs that a process can run, each with the state that its runs get, and the schedules that it keeps.
 #[derive(Default)]
 pub struct Kinds {
     kinds: HashMap<&'static str, Kind>,
     queues: BTreeSet<&'static str>,
+    schedules: Vec<Planned>,
 }
 
 pub(super) struct Kind {
@@ -53,6 +55,20 @@ impl Kinds {
         Ok(())
     }
 
+    /// Adds a schedule. Its jobs may be of a kind that only other processes run.
+    ///
+    /// # Errors
+    ///
+    /// [`JobsError::Name`], [`JobsError::Schedule`], and [`JobsError::ScheduleTwice`] when another one has its name.
+    pub fn schedule(&mut self, schedule: Schedule) -> Result<(), JobsError> {
+        let planned = schedule.plan()?;
+        if self.schedules.iter().any(|other| other.name == planned.name) {
+            return Err(JobsError::ScheduleTwice { schedule: planned.name });
+        }
+        self.schedules.push(planned);
+        Ok(())
+    }
+
     /// The queues that the kinds go to unless enqueued elsewhere, in order.
     pub fn queues(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.queues.iter().copied()
@@ -62,6 +78,10 @@ impl Kinds {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.kinds.is_empty()
+    }
+
+    pub(super) fn schedules(&self) -> &[Planned] {
+        &self.schedules
     }
 
     pub(super) fn get(&self, kind: &str) -> Option<&Kind> {

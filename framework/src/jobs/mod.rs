@@ -6,7 +6,7 @@
 //!
 //! A worker has a job on a lease with a fencing token, which every write about the job has to show: one that was thought
 //! dead and comes back changes nothing. Only the database's clock is ever read. [`store`] has every statement, [`State`]
-//! the moves that there are.
+//! the moves that there are. Jobs that are due again and again are enqueued by a [`Schedule`].
 //!
 //! ```
 //! use serde::{Deserialize, Serialize};
@@ -61,6 +61,7 @@ mod messaging;
 mod name;
 mod policy;
 mod run;
+mod schedule;
 mod schema;
 mod settings;
 mod state;
@@ -78,7 +79,9 @@ pub use job::Job;
 pub use kinds::Kinds;
 pub(crate) use name::check_names;
 pub use policy::{Causality, Policy};
+pub(crate) use run::TICK;
 pub use run::{Runner, RunnerReport};
+pub use schedule::{Schedule, ScheduleError};
 pub use schema::MIGRATIONS;
 pub use settings::{JobsSettings, QueueSettings, RateSettings, Transport};
 pub use state::{State, UnknownState};

@@ -19,6 +19,10 @@ pub(super) fn kind(name: &str) -> Result<(), JobsError> {
     check("kind", name, MAX_KIND)
 }
 
+pub(super) fn schedule(name: &str) -> Result<(), JobsError> {
+    check("schedule", name, MAX_KIND)
+}
+
 fn check(what: &'static str, name: &str, max: usize) -> Result<(), JobsError> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-' | '.');
     let starts = name.starts_with(|c: char| c.is_ascii_lowercase());

@@ -56,7 +56,7 @@ pub(crate) use jobs::check_jobs;
 pub(crate) use table::{RouteTable, configure};
 
 use crate::config::{Loader, Section};
-use crate::jobs::{Job, Kinds};
+use crate::jobs::{Job, Schedule};
 use crate::web::{Check, Hooks, Problem};
 use route::{Guard, Mount, Route};
 
@@ -85,7 +85,7 @@ type Stop = Box<dyn FnOnce(Boot) -> LocalBoxFuture<'static, ()> + Send>;
 struct JobEntry {
     kind: &'static str,
     queue: &'static str,
-    add: Box<dyn FnOnce(&Boot, &mut Kinds) -> Result<(), BoxError> + Send>,
+    add: jobs::Add,
 }
 
 /// A named, prefixed, scoped piece of a service. See the [module documentation](self).
@@ -103,6 +103,7 @@ pub struct Module {
     on_stop: Vec<Stop>,
     checks: Vec<MakeCheck>,
     jobs: Vec<JobEntry>,
+    schedules: Vec<Schedule>,
 }
 
 impl Module {
@@ -121,6 +122,7 @@ impl Module {
             on_stop: Vec::new(),
             checks: Vec::new(),
             jobs: Vec::new(),
+            schedules: Vec::new(),
         }
     }
 
@@ -268,6 +270,13 @@ impl Module {
         F: FnOnce(&Boot) -> Result<J::State, BoxError> + Send + 'static,
     {
         self.jobs.push(JobEntry::new::<J, F>(state));
+        self
+    }
+
+    /// Adds a schedule: a job for each of its ticks, enqueued once by whichever processes of this service run jobs. Some
+    /// module of the service has the kind, added with [`job`](Self::job).
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedules.push(schedule);
         self
     }
 

@@ -6,4 +6,5 @@ mod boot;
 mod extensions;
 mod modules;
 mod requests;
+mod schedules;
 mod tidy;

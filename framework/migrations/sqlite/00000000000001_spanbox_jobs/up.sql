@@ -60,3 +60,10 @@ CREATE TABLE spanbox_streams (
     namespace TEXT NOT NULL,
     epoch     INTEGER NOT NULL
 ) STRICT;
+
+-- A schedule: up to when its ticks have their jobs. Who moves this from one tick to the next stores the job of that one.
+CREATE TABLE spanbox_schedules (
+    name      TEXT PRIMARY KEY,
+    -- Until the year 10000.
+    last_tick INTEGER NOT NULL CHECK (last_tick BETWEEN 0 AND 253402300799000000)
+) STRICT;

@@ -1,13 +1,15 @@
-//! The running side: for each queue a dispatcher and its workers, and a keeper for all of them.
+//! The running side: for each queue a dispatcher and its workers, for all of them a keeper and a scheduler.
 
 mod dispatcher;
 mod floor;
 mod keeper;
 mod pace;
 mod pause;
+mod scheduler;
 mod signals;
 mod source;
 mod stream;
+mod ticks;
 mod turns;
 mod worker;
 
@@ -31,11 +33,13 @@ use dispatcher::{Dispatcher, MOST};
 use floor::{Bell, Floor, Stop, name_worker};
 use keeper::Keeper;
 use pause::next_pause;
+use scheduler::Scheduler;
 use signals::{QueueSignals, Signals};
 use stream::Stream;
 use worker::{JobWorker, Outbox};
 
 pub(crate) use keeper::CHANNEL;
+pub(crate) use ticks::TICK;
 
 /// How long the runs that are ended at the end of the grace have to be given back.
 const LAST_TURN: Duration = Duration::from_millis(1500);
@@ -149,6 +153,16 @@ impl Runner {
             .actor("jobs.keeper", move |_ctx| Keeper { floor: Arc::clone(&of) })
             .on(desk.handle())
             .start();
+        if !floor.kinds.schedules().is_empty() {
+            let (of, signals) = (Arc::clone(&floor), Arc::new(floor.signals.ticks()));
+            let _scheduler = actors
+                .actor("jobs.scheduler", move |_ctx| Scheduler {
+                    floor: Arc::clone(&of),
+                    signals: Arc::clone(&signals),
+                })
+                .on(desk.handle())
+                .start();
+        }
         let arbiters = threads.into_iter().chain([desk]).collect();
         Self { floor, ended, arbiters }
     }

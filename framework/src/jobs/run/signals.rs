@@ -12,6 +12,7 @@ use opentelemetry::{Context, KeyValue, StringValue, Value};
 use opentelemetry_semantic_conventions::attribute::ERROR_TYPE;
 use parking_lot::Mutex;
 
+use super::ticks::TickSignals;
 use crate::jobs::messaging::{
     BATCH_COUNT, DESTINATION, JOB_ATTEMPT, JOB_KIND, MESSAGE_ID, OPERATION_NAME, OPERATION_TYPE, system,
 };
@@ -211,6 +212,11 @@ impl Signals {
             opentelemetry::trace::TraceState::default(),
         );
         self.root.with_remote_span_context(nobody)
+    }
+
+    /// What is recorded of schedules.
+    pub(super) fn ticks(&self) -> TickSignals {
+        TickSignals::new(&self.telemetry)
     }
 
     pub(super) fn retried(&self, queue: &QueueSignals) {

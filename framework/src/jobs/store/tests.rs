@@ -7,7 +7,7 @@ use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel::{Connection as _, QueryableByName, RunQueryDsl as _, debug_query, sql_query};
 
 use super::statement::{Sql, Statement, sql};
-use super::{insert, lease, list, look, manage, rate, settle};
+use super::{insert, lease, list, look, manage, rate, schedule, settle};
 
 const FILL: &str = "\
     WITH RECURSIVE n(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 100000) \
@@ -47,6 +47,9 @@ fn no_statement_scans_the_table() {
             ("lease suspect", plan(&mut raw, &sql::<lease::LeaseSuspect>().text("q").text("w").number(1))),
             ("suspect", plan(&mut raw, &sql::<lease::Suspect>().text("q"))),
             ("busy", plan(&mut raw, &sql::<rate::Busy>().text("q"))),
+            ("last ticks", plan(&mut raw, &sql::<schedule::Ticks>().text(rows))),
+            ("begin", plan(&mut raw, &sql::<schedule::Begin>().text(rows))),
+            ("advance", plan(&mut raw, &sql::<schedule::Advance>().number(1).text("s").number(1))),
             ("spend", plan(&mut raw, &sql::<rate::Spend>().number(1).text("q"))),
             ("heartbeat", plan(&mut raw, &sql::<lease::Heartbeat>().text(rows).number(1))),
             ("rescue", plan(&mut raw, &sql::<lease::Rescue>().number(1).number(1))),
@@ -80,15 +83,17 @@ fn no_statement_scans_the_table() {
         for (name, steps) in plans {
             println!("{name}: {}", steps.join("; "));
             for step in &steps {
-                let whole =
-                    step.starts_with("SCAN spanbox_jobs") || step.starts_with("SCAN j ") || step == "SCAN j";
+                let whole = ["SCAN spanbox_jobs", "SCAN spanbox_schedules", "SCAN j "]
+                    .iter()
+                    .any(|scan| step.starts_with(scan))
+                    || step == "SCAN j";
                 // Who asks for the running jobs, of which there are few, may read them all.
                 let few = name.contains("running") && step.contains("spanbox_jobs_leased");
                 assert!(!whole || few, "{name}: {step}");
             }
             let sorts = steps.iter().any(|step| step.contains("TEMP B-TREE"));
             let may_sort =
-                ["insert", "expire", "heartbeat", "complete", "settle", "running", "running queues"]
+                ["insert", "begin", "expire", "heartbeat", "complete", "settle", "running", "running queues"]
                     .contains(&name);
             assert!(!sorts || may_sort, "{name}: {steps:?}");
         }

@@ -4,6 +4,9 @@ mod leasing;
 mod moves;
 mod plans;
 mod running;
+mod schedules;
+mod schedules_postgres;
+mod schedules_recorded;
 mod settling;
 mod speed;
 mod stage;
@@ -91,7 +94,7 @@ struct Fixture {
     db: Db,
     /// Where that hands the jobs out.
     redis: Option<Redis>,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 #[derive(QueryableByName)]
@@ -105,7 +108,7 @@ impl Fixture {
         let settings = DatabaseSettings { pool_size: 8, ..database.settings() };
         let db = Db::connect(&settings, &Telemetry::disabled()).await.unwrap();
         db.migrate(&MIGRATIONS).await.unwrap();
-        Self { db, redis: None, _database: database }
+        Self { db, redis: None, database }
     }
 
     /// Runs `work` as a unit of its own that writes.
