@@ -1,6 +1,6 @@
 //! Storing jobs, and the keys of which each is held by one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Text};
@@ -11,6 +11,7 @@ use super::statement::{Statement, sql};
 use crate::data::{Conn, DbError};
 use crate::jobs::carried::Carried;
 use crate::jobs::error::JobsError;
+use crate::jobs::name;
 use crate::query;
 
 /// A job that is to be stored.
@@ -204,6 +205,24 @@ async fn insert_chunk(conn: &mut Conn, jobs: &[NewJob], all: &mut Vec<Enqueued>)
     }
     let key = pending.into_iter().find_map(|n| jobs[n].unique.as_ref()).map(|(key, _)| key.clone());
     Err(JobsError::Contended { key: key.unwrap_or_default() })
+}
+
+/// Those of these keys of a kind that are in use, so that a job enqueued under one of them now would not be stored: a job
+/// with it waits, runs or is parked, or its period is not over.
+///
+/// # Errors
+///
+/// Those of the database, and [`JobsError::UniqueKey`].
+pub async fn keys_in_use(conn: &mut Conn, kind: &str, keys: &[String]) -> Result<HashSet<String>, JobsError> {
+    if keys.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let full: Vec<_> = keys.iter().map(|key| name::unique_key(kind, key)).collect::<Result<_, _>>()?;
+    let rows = json(&full.iter().map(|key| Key { held_key: key }).collect::<Vec<_>>())?;
+    let holders: Vec<Holder> = query!(conn, c => sql::<Holders>().text(rows).load(c).await)?;
+    let held: HashSet<_> =
+        holders.into_iter().filter(|holder| !holder.stale).map(|holder| holder.unique_key).collect();
+    Ok(keys.iter().zip(full).filter(|(_, full)| held.contains(full)).map(|(key, _)| key.clone()).collect())
 }
 
 /// Finds who holds the keys under which nothing was stored, and frees those that are held past their time.

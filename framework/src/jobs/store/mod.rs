@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::data::DbError;
 use crate::jobs::state::State;
 
-pub use insert::{Enqueued, NewJob, insert};
+pub use insert::{Enqueued, NewJob, insert, keys_in_use};
 pub use lease::{Beat, Held, Leased, Rescued, heartbeat, lease, lease_suspect, rescue, suspect};
 pub use list::{Cursor, NoCursor, Record, get, list};
 pub use look::{Backlog, Count, backlog, counts, queues};

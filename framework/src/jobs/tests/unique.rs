@@ -13,6 +13,7 @@ on_both!(
     a_batch_meets_itself_and_others,
     keys_of_other_kinds_or_rolled_back_are_free,
     a_dead_job_gives_its_key_up_and_takes_it_back_only_if_it_is_free,
+    keys_in_use_are_told_from_those_that_are_free,
 );
 
 async fn sixty_four_clients_make_one_job_of_each_key(fixture: Fixture) {
@@ -163,4 +164,34 @@ async fn a_dead_job_gives_its_key_up_and_takes_it_back_only_if_it_is_free(fixtur
     fixture.complete(vec![held]).await;
     assert!(retry().await);
     assert_eq!(fixture.enqueue(keyed(0)).await, Enqueued { id: first, fresh: false });
+}
+
+async fn keys_in_use_are_told_from_those_that_are_free(fixture: Fixture) {
+    let used = async |fixture: &Fixture| {
+        let mut used: Vec<_> = fixture
+            .write(async |conn: &mut Conn| {
+                store::keys_in_use(conn, "note", &["a", "b", "c", "d"].map(str::to_owned)).await
+            })
+            .await
+            .into_iter()
+            .collect();
+        used.sort_unstable();
+        used
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(used(&fixture).await, none);
+    for (key, period) in [("a", 0), ("b", 3600), ("c", 0)] {
+        let _ = fixture.enqueue(note("x").unique(key, Duration::from_secs(period))).await;
+    }
+    assert_eq!(used(&fixture).await, ["a", "b", "c"], "while they wait");
+    let leased = fixture.lease(3).await;
+    assert_eq!(used(&fixture).await, ["a", "b", "c"], "while they run");
+    fixture.fail(leased[0].held(), Then::GiveUp).await;
+    fixture.complete(vec![leased[1].held()]).await;
+    fixture.fail(leased[2].held(), Then::Park).await;
+    assert_eq!(used(&fixture).await, ["b", "c"], "a is dead, b has an hour, c is parked");
+    let other = fixture
+        .write(async |conn: &mut Conn| store::keys_in_use(conn, "other", &["b".to_owned()]).await)
+        .await;
+    assert!(other.is_empty(), "keys are of one kind");
 }
