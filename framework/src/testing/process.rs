@@ -1,7 +1,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    address: SocketAddr,
+    /// None of a program that only runs jobs.
+    address: Option<SocketAddr>,
     reader: Option<JoinHandle<String>>,
 }
 
@@ -23,6 +24,20 @@ impl Process {
     ///
     /// With its log, when it does not get that far.
     pub fn start(command: &mut Command) -> Self {
+        Self::launch(command, |line| address_in(line).map(Some))
+    }
+
+    /// Starts a program that only runs jobs, and waits until its log says that it does.
+    ///
+    /// # Panics
+    ///
+    /// With its log, when it does not get that far.
+    pub fn start_worker(command: &mut Command) -> Self {
+        Self::launch(command, |line| line.contains("ready").then_some(None))
+    }
+
+    /// Starts a program and waits for the line of its log in which `ready` finds what it looks for.
+    fn launch(command: &mut Command, ready: fn(&str) -> Option<Option<SocketAddr>>) -> Self {
         let mut child =
             command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the program exists");
         let stderr = child.stderr.take().expect("stderr is piped");
@@ -30,7 +45,7 @@ impl Process {
         let reader = std::thread::spawn(move || {
             let mut log = String::new();
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if let Some(address) = address_in(&line) {
+                if let Some(address) = ready(&line) {
                     found.send(address).ok();
                 }
                 log.push_str(&line);
@@ -38,20 +53,24 @@ impl Process {
             }
             log
         });
-        match wait(&address) {
-            Some(address) => Self { child, address, reader: Some(reader) },
-            None => {
+        match address.recv_timeout(PATIENCE) {
+            Ok(address) => Self { child, address, reader: Some(reader) },
+            Err(_) => {
                 child.kill().ok();
                 child.wait().ok();
-                panic!("the program never served:\n{}", reader.join().unwrap_or_default());
+                panic!("the program never was ready:\n{}", reader.join().unwrap_or_default());
             }
         }
     }
 
     /// Where it listens.
+    ///
+    /// # Panics
+    ///
+    /// When it only runs jobs.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> SocketAddr {
+        self.address.expect("a program that only runs jobs listens nowhere")
     }
 
     /// Its process id.
@@ -68,7 +87,7 @@ impl Process {
     #[must_use]
     pub fn get(&self, path: &str) -> String {
         exchange(
-            self.address,
+            self.address(),
             format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").as_bytes(),
         )
     }
@@ -84,7 +103,7 @@ impl Process {
             "POST {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
-        exchange(self.address, format!("{head}{body}").as_bytes())
+        exchange(self.address(), format!("{head}{body}").as_bytes())
     }
 
     /// Sends SIGTERM and waits for the end; answers how it ended and all that it logged.
@@ -131,10 +150,6 @@ fn address_in(line: &str) -> Option<SocketAddr> {
         .find(|c: char| !(c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '[' | ']')))
         .unwrap_or(rest.len());
     rest[..end].parse().ok()
-}
-
-fn wait(address: &Receiver<SocketAddr>) -> Option<SocketAddr> {
-    address.recv_timeout(PATIENCE).ok()
 }
 
 fn exchange(address: SocketAddr, request: &[u8]) -> String {
