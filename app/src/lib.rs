@@ -2,14 +2,17 @@
 
 mod money;
 mod orders;
+mod payments;
 mod schema;
 
 use diesel_migrations::embed_migrations;
 use spanbox::app::Service;
 use spanbox::data::Migrations;
+use spanbox::jobs;
 
 static MIGRATIONS: Migrations =
-    Migrations::new(embed_migrations!("../migrations/sqlite"), embed_migrations!("../migrations/postgres"));
+    Migrations::new(embed_migrations!("../migrations/sqlite"), embed_migrations!("../migrations/postgres"))
+        .with(&jobs::MIGRATIONS);
 
 /// The service, as `main`, the tests and the benchmarks all start it. Any number of them run in one process.
 ///
@@ -20,4 +23,5 @@ pub fn create_app(profile: Option<&str>) -> Service {
         .default_setting("database.url", "sqlite://var/orders.db")
         .migrations(&MIGRATIONS)
         .module(orders::module())
+        .module(payments::module())
 }

@@ -9,5 +9,15 @@ diesel::table! {
         status -> Text,
         created_at -> Timestamp,
         updated_at -> Timestamp,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    charges (idempotency_key) {
+        idempotency_key -> Text,
+        amount_minor -> BigInt,
+        currency -> Text,
+        created_at -> Timestamp,
     }
 }

@@ -1,6 +1,5 @@
-use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, RETRY_AFTER};
 use spanbox::data::DbError;
+use spanbox::jobs::JobsError;
 use spanbox::web::Problem;
 
 use super::status::Status;
@@ -12,21 +11,31 @@ pub(crate) enum OrderError {
     NotFound(i64),
     #[error("order {id} is {from} and can not become {to}", from = .from.as_str(), to = .to.as_str())]
     IllegalStep { id: i64, from: Status, to: Status },
-    #[error("too many orders wait to be processed; try again in a moment")]
-    Backlog,
+    #[error("order {0} is being processed; it can be deleted when it has ended")]
+    InProcess(i64),
     #[error(transparent)]
     Database(#[from] DbError),
+    #[error(transparent)]
+    Jobs(JobsError),
 }
 
 impl From<OrderError> for Problem {
     fn from(error: OrderError) -> Self {
         match error {
             OrderError::NotFound(_) => Self::not_found(error.to_string()),
-            OrderError::IllegalStep { .. } => Self::conflict(error.to_string()),
-            OrderError::Backlog => Self::new(StatusCode::SERVICE_UNAVAILABLE, "backlog")
-                .detail(error.to_string())
-                .header(RETRY_AFTER, HeaderValue::from_static("1")),
+            OrderError::IllegalStep { .. } | OrderError::InProcess(_) => Self::conflict(error.to_string()),
             OrderError::Database(error) => error.into(),
+            OrderError::Jobs(error) => Self::internal(error),
+        }
+    }
+}
+
+/// A failure of the database is one, whoever meets it.
+impl From<JobsError> for OrderError {
+    fn from(error: JobsError) -> Self {
+        match error {
+            JobsError::Db(error) => Self::Database(error),
+            error => Self::Jobs(error),
         }
     }
 }

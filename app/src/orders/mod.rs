@@ -1,19 +1,20 @@
-//! Orders: taken over HTTP, stored, and processed by actors.
+//! Orders: taken over HTTP, stored with a job, and processed by it.
 
 mod cursor;
 mod error;
-mod intake;
+mod expire;
 mod model;
-mod processor;
+mod process;
 mod routes;
 mod settings;
 mod status;
 mod store;
 
-use spanbox::module::{Boot, BoxError, Module};
+use spanbox::module::Module;
 
-use intake::Intake;
-use processor::OrderProcessor;
+use crate::payments;
+use expire::ExpireStaleOrders;
+use process::{ProcessOrder, Processor};
 use settings::OrderSettings;
 
 /// The module `/api/orders`.
@@ -26,18 +27,8 @@ pub(crate) fn module() -> Module {
         .get("/analytics", routes::analytics)
         .get("/{id}", routes::show)
         .delete("/{id}", routes::delete)
-        .on_start(start)
-}
-
-/// Starts the processors and gives them what an earlier process left undone.
-async fn start(boot: Boot) -> Result<(), BoxError> {
-    let settings = boot.settings::<OrderSettings>()?;
-    let db = boot.db()?;
-    let processor = OrderProcessor::new(db.clone(), &settings);
-    let pool =
-        boot.actors().pool("order-processor", settings.processors, move |_ctx| processor.clone()).start();
-    let intake = Intake::new(pool, settings.max_backlog);
-    intake.resume(db).await?;
-    boot.provide(intake);
-    Ok(())
+        .job::<ProcessOrder, _>(|boot| {
+            Ok(Processor::new(payments::service(boot)?, &boot.settings::<OrderSettings>()?))
+        })
+        .job::<ExpireStaleOrders, _>(|boot| Ok(boot.settings::<OrderSettings>()?))
 }

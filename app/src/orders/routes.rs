@@ -1,15 +1,16 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
-use actix_web::web::{Data, Path};
+use actix_web::web::Path;
 use serde::{Deserialize, Serialize};
-use spanbox::data::Db;
+use spanbox::data::{Conn, Db};
 use spanbox::telemetry;
 use spanbox::web::{Json, Problem, Query};
 
 use super::cursor::Cursor;
-use super::intake::Intake;
-use super::model::{Order, OrderDraft};
+use super::error::OrderError;
+use super::model::{NewOrder, Order, OrderDraft};
+use super::process::ProcessOrder;
 use super::status::Status;
 use super::store::{self, StatusTotal};
 use crate::money::Amount;
@@ -65,13 +66,16 @@ pub(super) async fn list(db: Db, Query(query): Query<ListQuery>) -> Result<Json<
     Ok(Json(OrderPage { orders, next_cursor }))
 }
 
-/// `POST /api/orders/`: stores the order and hands it to a processor with the commit.
-pub(super) async fn create(
-    db: Db,
-    intake: Data<Intake>,
-    Json(draft): Json<OrderDraft>,
-) -> Result<HttpResponse, Problem> {
-    let order = intake.take(&db, draft.into()).await?;
+/// `POST /api/orders/`: stores the order, and the job that processes it, in one transaction.
+pub(super) async fn create(db: Db, Json(draft): Json<OrderDraft>) -> Result<HttpResponse, Problem> {
+    let draft = NewOrder::from(draft);
+    let order = db
+        .write(async move |conn: &mut Conn| {
+            let order = store::insert(conn, draft).await?;
+            ProcessOrder::enqueue(conn, order.id).await?;
+            Ok::<_, OrderError>(order)
+        })
+        .await?;
     Ok(HttpResponse::Created().insert_header((LOCATION, format!("/api/orders/{}", order.id))).json(order))
 }
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use spanbox::config::Section;
 
@@ -7,14 +9,14 @@ use crate::money::Amount;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct OrderSettings {
-    /// How many orders are processed at once in this process. Default 4.
-    pub(crate) processors: usize,
-    /// How many orders may wait for a processor in this process; more are refused with 503. Default 10,000.
-    pub(crate) max_backlog: usize,
     /// Above this amount an order is validated before it is completed. Default 1000.00.
     pub(crate) high_value_above: String,
     /// An order of high value above this amount fails its validation. Default 1000000.00.
     pub(crate) refuse_above: String,
+    /// An order that is unfinished for longer than this, and that nobody processes any more, is ended as failed by
+    /// `expire_stale_orders`. Default 24 h, at least a minute.
+    #[serde(with = "humantime_serde")]
+    pub(crate) stale_after: Duration,
 }
 
 impl OrderSettings {
@@ -37,10 +39,9 @@ fn amount(text: &str) -> Amount {
 impl Default for OrderSettings {
     fn default() -> Self {
         Self {
-            processors: 4,
-            max_backlog: 10_000,
             high_value_above: "1000.00".to_owned(),
             refuse_above: "1000000.00".to_owned(),
+            stale_after: Duration::from_secs(24 * 3600),
         }
     }
 }
@@ -50,11 +51,9 @@ impl Section for OrderSettings {
 
     fn check(&self, _production: bool) -> Vec<(&'static str, String)> {
         let mut wrong = Vec::new();
-        if !(1..=1024).contains(&self.processors) {
-            wrong.push(("processors", format!("must be between 1 and 1024, got {}", self.processors)));
-        }
-        if !(1..=1_000_000).contains(&self.max_backlog) {
-            wrong.push(("max_backlog", format!("must be between 1 and 1000000, got {}", self.max_backlog)));
+        if self.stale_after < Duration::from_secs(60) {
+            wrong
+                .push(("stale_after", "must be at least 1m: an order needs time to be processed".to_owned()));
         }
         for (key, text) in
             [("high_value_above", &self.high_value_above), ("refuse_above", &self.refuse_above)]

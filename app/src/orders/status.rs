@@ -5,18 +5,19 @@ use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::Text;
 use serde::{Deserialize, Serialize};
 
-/// Where an order stands: `pending → processing → completed | failed`.
+/// Where an order stands: `pending → processing → completed | failed`, or `failed` from either when nobody processes it
+/// any more.
 #[derive(AsExpression, Clone, Copy, Debug, Deserialize, FromSqlRow, PartialEq, Eq, Serialize)]
 #[diesel(sql_type = Text)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Status {
     /// Taken, not looked at yet.
     Pending,
-    /// A processor has it.
+    /// Its job has begun.
     Processing,
     /// Done.
     Completed,
-    /// Refused by its validation.
+    /// Refused by its validation, its payment declined, or left unfinished for too long.
     Failed,
 }
 
@@ -30,7 +31,7 @@ impl Status {
         }
     }
 
-    /// The one status from which this one is reached; none for the first.
+    /// The one status from which a step leads to this one; none for the first.
     pub(crate) const fn before(self) -> Option<Self> {
         match self {
             Self::Pending => None,

@@ -1,10 +1,12 @@
 //! Every statement about orders, for both databases.
 
-use diesel::dsl::{count_star, max, sql};
+use chrono::NaiveDateTime;
+use diesel::dsl::{auto_type, count_star, sql};
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Bool};
 use diesel_async::RunQueryDsl;
-use spanbox::data::{Conn, DbError};
+use spanbox::data::{Conn, DbError, PgConn};
 use spanbox::query;
 
 use super::cursor::Cursor;
@@ -40,6 +42,21 @@ pub(super) async fn find(conn: &mut Conn, id: i64) -> Result<Order, OrderError> 
     found.ok_or(OrderError::NotFound(id))
 }
 
+/// The order, if it is there, which nobody else changes until this unit of work has ended.
+pub(super) async fn lock(conn: &mut Conn, id: i64) -> Result<Option<Order>, DbError> {
+    let order = orders::table.find(id);
+    match conn {
+        // A transaction that writes is alone.
+        Conn::Sqlite(conn) => {
+            order.select(Order::as_select()).first(conn).await.optional().map_err(DbError::from)
+        }
+        Conn::Postgres(conn) => {
+            let conn: &mut PgConn = conn;
+            order.select(Order::as_select()).for_update().first(conn).await.optional().map_err(DbError::from)
+        }
+    }
+}
+
 /// A page, newest first, of the orders below `after`.
 pub(super) async fn page(
     conn: &mut Conn,
@@ -69,34 +86,11 @@ pub(super) async fn totals(conn: &mut Conn) -> Result<Vec<StatusTotal>, DbError>
         .await)
 }
 
-/// The highest id so far; 0 without orders.
-pub(super) async fn newest(conn: &mut Conn) -> Result<i64, DbError> {
-    let newest = query!(conn, c => orders::table.select(max(orders::id)).first::<Option<i64>>(c).await)?;
-    Ok(newest.unwrap_or(0))
-}
-
-/// The orders above `after` and up to `last` that are neither completed nor failed, oldest first.
-pub(super) async fn unfinished(
-    conn: &mut Conn,
-    after: i64,
-    last: i64,
-    limit: i64,
-) -> Result<Vec<i64>, DbError> {
-    query!(conn, c => orders::table
-        .filter(orders::status.eq_any([Status::Pending, Status::Processing]))
-        .filter(orders::id.gt(after).and(orders::id.le(last)))
-        .order(orders::id)
-        .limit(limit)
-        .select(orders::id)
-        .load(c)
-        .await)
-}
-
 /// Takes an order one step further. Nobody else can have taken the same step.
 pub(super) async fn advance(conn: &mut Conn, id: i64, to: Status) -> Result<(), OrderError> {
     if let Some(from) = to.before() {
         let changed = query!(conn, c => diesel::update(orders::table.find(id).filter(orders::status.eq(from)))
-            .set((orders::status.eq(to), orders::updated_at.eq(now())))
+            .set((orders::status.eq(to), orders::version.eq(orders::version + 1), orders::updated_at.eq(now())))
             .execute(c)
             .await)?;
         if changed == 1 {
@@ -107,7 +101,108 @@ pub(super) async fn advance(conn: &mut Conn, id: i64, to: Status) -> Result<(), 
     Err(OrderError::IllegalStep { id, from, to })
 }
 
+/// Deletes an order, but not one in processing: it may just be charged.
 pub(super) async fn delete(conn: &mut Conn, id: i64) -> Result<(), OrderError> {
-    let deleted = query!(conn, c => diesel::delete(orders::table.find(id)).execute(c).await)?;
-    if deleted == 1 { Ok(()) } else { Err(OrderError::NotFound(id)) }
+    let idle = orders::table.find(id).filter(orders::status.ne(Status::Processing));
+    let deleted = query!(&mut *conn, c => diesel::delete(idle).execute(c).await)?;
+    if deleted == 1 {
+        return Ok(());
+    }
+    find(conn, id).await?;
+    Err(OrderError::InProcess(id))
+}
+
+/// An unfinished order with the time since when it is as it is: a place in the order of these.
+#[derive(Clone, Copy, Debug, Default, Queryable)]
+pub(super) struct Stale {
+    pub(super) id: i64,
+    since: NaiveDateTime,
+}
+
+/// Up to `limit` orders that are unfinished and unchanged since before a time, the longest first, behind a place. Nobody
+/// else changes them until this unit of work has ended; those that somebody has just in hand are passed over.
+pub(super) async fn lock_stale(
+    conn: &mut Conn,
+    before: NaiveDateTime,
+    after: Option<Stale>,
+    limit: usize,
+) -> Result<Vec<Stale>, DbError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let orders = stale(before, after.unwrap_or_default(), limit);
+    match conn {
+        Conn::Sqlite(conn) => orders.load(conn).await.map_err(DbError::from),
+        Conn::Postgres(conn) => {
+            let conn: &mut PgConn = conn;
+            orders.for_update().skip_locked().load(conn).await.map_err(DbError::from)
+        }
+    }
+}
+
+#[auto_type]
+fn stale(before: NaiveDateTime, after: Stale, limit: i64) -> _ {
+    // In the words of the index, which a bound value would not match. With IN, SQLite would rather read all that is
+    // unfinished off the index by status, and sort it.
+    let unfinished: SqlLiteral<Bool> = sql::<Bool>("status NOT IN ('completed', 'failed')");
+    let since: NaiveDateTime = after.since;
+    let id: i64 = after.id;
+    orders::table
+        .filter(unfinished)
+        .filter(orders::updated_at.lt(before))
+        .filter(orders::updated_at.ge(since))
+        .filter(orders::updated_at.gt(since).or(orders::id.gt(id)))
+        .order((orders::updated_at, orders::id))
+        .limit(limit)
+        .select((orders::id, orders::updated_at))
+}
+
+/// Ends unfinished orders as failed, and tells how many.
+pub(super) async fn expire(conn: &mut Conn, ids: Vec<i64>) -> Result<usize, DbError> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let unfinished = orders::table
+        .filter(orders::id.eq_any(ids))
+        .filter(orders::status.eq_any([Status::Pending, Status::Processing]));
+    query!(conn, c => diesel::update(unfinished)
+        .set((
+            orders::status.eq(Status::Failed),
+            orders::version.eq(orders::version + 1),
+            orders::updated_at.eq(now()),
+        ))
+        .execute(c)
+        .await)
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::connection::SimpleConnection as _;
+    use diesel::sql_types::Text;
+    use diesel::sqlite::{Sqlite, SqliteConnection};
+    use diesel::{Connection as _, QueryableByName, RunQueryDsl as _, debug_query, sql_query};
+
+    use super::{Stale, now, stale};
+
+    #[derive(QueryableByName)]
+    struct Step {
+        #[diesel(sql_type = Text)]
+        detail: String,
+    }
+
+    #[test]
+    fn the_search_for_stale_orders_reads_them_off_their_index() {
+        let mut raw = SqliteConnection::establish(":memory:").unwrap();
+        raw.batch_execute(include_str!("../../../migrations/sqlite/2026-11-22-000000_create_orders/up.sql"))
+            .unwrap();
+        // What the second migration does to the jobs needs their table.
+        let change =
+            include_str!("../../../migrations/sqlite/2026-11-24-000000_process_orders_as_jobs/up.sql");
+        raw.batch_execute(change.split("-- Orders that were taken").next().unwrap()).unwrap();
+        let query = stale(now(), Stale { id: 7, since: now() }, 10);
+        let text = debug_query::<Sqlite, _>(&query).to_string();
+        let text = text.split(" -- binds:").next().unwrap();
+        let steps: Vec<Step> = sql_query(format!("EXPLAIN QUERY PLAN {text}")).load(&mut raw).unwrap();
+        let steps: Vec<_> = steps.into_iter().map(|step| step.detail).collect();
+        assert_eq!(steps.len(), 1, "it sorts: {steps:?}");
+        assert!(steps[0].contains("orders_unfinished (updated_at>? AND updated_at<?)"), "{steps:?}");
+    }
 }

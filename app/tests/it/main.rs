@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 mod bad_input;
+mod expire;
 mod lifecycle;
 mod orders;
 mod otlp;
+mod payments;
 mod postgres;
 mod process;
 mod recovery;
 mod stored;
 mod trace;
+mod worker;

@@ -1,4 +1,4 @@
-//! Cause and effect of one order, across the request, the mailbox and the database.
+//! Cause and effect of one order, across the request, the queue, the mailbox and the database.
 
 use actix_web::http::Method;
 use opentelemetry::trace::SpanKind;
@@ -9,20 +9,30 @@ use spanbox::testing::{Spans, TestApp};
 use crate::orders::{becomes, place};
 
 const POST: &str = "POST /api/orders/";
-const HANDLER: &str = "OrderProcessor ProcessOrder";
+const RUN: &str = "process orders";
+/// Parts of the names of the statements that store and complete a job.
+pub(crate) const ENQUEUE: &str = "INSERT spanbox_jobs";
+pub(crate) const COMPLETE: &str = "UPDATE spanbox_jobs";
 
 #[actix::test]
 async fn an_order_is_one_tree_from_the_request_to_the_last_update() {
     let app = TestApp::start(create_app).await;
     let id = place(&app, "Widget", "1500.00").await;
     becomes(&app, id, "completed").await;
-    app.expect_path(&[POST, "INSERT orders"]).await;
-    app.expect_path(&[POST, "COMMIT"]).await;
-    app.expect_path(&[POST, "actor.mailbox.wait"]).await;
-    app.expect_path(&[POST, HANDLER, "process_order", "SELECT orders"]).await;
-    app.expect_path(&[POST, HANDLER, "process_order", "validate_high_value_order"]).await;
-    app.expect_path(&[POST, HANDLER, "process_order", "UPDATE orders"]).await;
-    let handler = app.expect_path(&[POST, HANDLER]).await;
+    for path in [
+        &["INSERT orders"] as &[&str],
+        &["COMMIT"],
+        &["send orders", "jobs.queue.wait"],
+        &["send orders", RUN, "actor.mailbox.wait"],
+        &[RUN, "process_order", "SELECT orders"],
+        &[RUN, "process_order", "UPDATE orders"],
+        &[RUN, "process_order", "validate_high_value_order"],
+        &[RUN, "process_order", "process_payment", "validate_payment_method"],
+        &[RUN, "process_order", "process_payment", "payment_gateway.charge", "INSERT charges"],
+    ] {
+        app.expect_path(&[&[POST], path].concat()).await;
+    }
+    let run = app.expect_path(&[POST, RUN]).await;
     let (_, spans) = app.stop().await;
 
     let request = spans.named(POST).next().unwrap();
@@ -30,13 +40,55 @@ async fn an_order_is_one_tree_from_the_request_to_the_last_update() {
     assert_eq!(Spans::attribute(request, "http.route").unwrap(), "/api/orders/");
     assert_eq!(Spans::attribute(request, "spanbox.module").unwrap(), "orders");
     assert_eq!(Spans::attribute(request, "http.response.status_code").unwrap(), "201");
-    assert_eq!(handler.span_context.trace_id(), request.span_context.trace_id());
+    assert_eq!(run.span_context.trace_id(), request.span_context.trace_id());
     let tree = spans.of_trace(request.span_context.trace_id());
     assert_eq!(tree.named("UPDATE orders").count(), 2, "{tree:?}");
+    for (statement, cause) in [(ENQUEUE, "send orders"), (COMPLETE, "process_order")] {
+        let found: Vec<_> = tree.all().iter().filter(|span| span.name.contains(statement)).collect();
+        assert_eq!(found.len(), 1, "{statement}: {tree:?}");
+        assert_eq!(tree.parent(found[0]).unwrap().name, cause, "{tree:?}");
+    }
     for statement in tree.all().iter().filter(|span| span.span_kind == SpanKind::Client) {
         let text = format!("{:?}", statement.attributes);
         assert!(!text.contains("Widget") && !text.contains("150000"), "a bound value was recorded: {text}");
     }
+}
+
+#[actix::test]
+async fn a_payment_says_what_was_paid_and_how() {
+    let app = TestApp::start(create_app).await;
+    let id = place(&app, "Widget", "99.99").await;
+    becomes(&app, id, "completed").await;
+    let charge = app.expect_path(&[POST, "process_payment", "payment_gateway.charge"]).await;
+    let payment = app.expect_path(&[POST, "process_order", "process_payment"]).await;
+    let method = app.expect_path(&[POST, "process_payment", "validate_payment_method"]).await;
+    app.stop().await;
+    let transaction = format!("sim-order-{id}");
+    for (span, attributes) in [
+        (
+            &payment,
+            &[
+                ("order.id", id.to_string().as_str()),
+                ("payment.amount", "99.99"),
+                ("payment.method", "credit_card"),
+                ("payment.transaction_id", &transaction),
+            ] as &[(&str, &str)],
+        ),
+        (&method, &[("payment.method", "credit_card")]),
+        (
+            &charge,
+            &[
+                ("payment.gateway", "simulated"),
+                ("payment.amount", "99.99"),
+                ("payment.transaction_id", &transaction),
+            ],
+        ),
+    ] {
+        for (key, value) in attributes {
+            assert_eq!(Spans::attribute(span, key).as_deref(), Some(*value), "{key} of {span:?}");
+        }
+    }
+    assert_eq!(charge.span_kind, SpanKind::Client);
 }
 
 #[actix::test]
@@ -59,7 +111,7 @@ async fn a_callers_trace_goes_on() {
     ];
     let answer = app.send(Method::POST, "/api/orders/", &headers, body.into()).await;
     assert_eq!(answer.status, 201);
-    let update = app.expect_path(&[POST, HANDLER, "process_order", "UPDATE orders"]).await;
+    let update = app.expect_path(&[POST, RUN, "process_order", "UPDATE orders"]).await;
     assert_eq!(update.span_context.trace_id().to_string(), "0af7651916cd43dd8448eb211c80319c");
     let (_, spans) = app.stop().await;
     let request = spans.named(POST).next().unwrap();
