@@ -10,6 +10,7 @@ mod settings;
 mod status;
 mod store;
 
+use spanbox::jobs::Schedule;
 use spanbox::module::Module;
 
 use crate::payments;
@@ -31,4 +32,5 @@ pub(crate) fn module() -> Module {
             Ok(Processor::new(payments::service(boot)?, &boot.settings::<OrderSettings>()?))
         })
         .job::<ExpireStaleOrders, _>(|boot| Ok(boot.settings::<OrderSettings>()?))
+        .schedule(Schedule::new::<ExpireStaleOrders>("0 3 * * *", |_tick| ExpireStaleOrders {}))
 }

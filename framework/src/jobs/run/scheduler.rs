@@ -23,7 +23,7 @@ use crate::telemetry::panic_message;
 const LOOK: Duration = Duration::from_secs(30);
 /// So many ticks of one schedule are caught up with before the others have their turn.
 const ROUND: usize = 100;
-/// How long a schedule is let be when its tick fails, at first and at most.
+/// How long a schedule is left alone when its tick fails, at first and at most.
 const SHORTEST_REST: Duration = Duration::from_millis(100);
 const LONGEST_REST: Duration = LOOK;
 /// A clock that was set back by less than this finds its ticks done. By more, it was wrong before, and waiting until it
@@ -138,7 +138,7 @@ impl Rota {
         let floor = Arc::clone(&self.floor);
         let begin = async move |conn: &mut Conn| {
             let names = names(&floor);
-            store::begin(conn, &names).await?;
+            store::begin_schedules(conn, &names).await?;
             store::last_ticks(conn, &names).await
         };
         self.floor.db.write(begin).await
@@ -189,7 +189,7 @@ impl Rota {
             .map_err(|panic| Trouble::Panicked(panic_message(&*panic).to_owned()))?;
         let (signals, name, kind) = (Arc::clone(&self.signals), schedule.name.clone(), schedule.kind);
         let work = async move |conn: &mut Conn| {
-            if !store::advance(conn, &name, last, tick).await? {
+            if !store::advance_schedule(conn, &name, last, tick).await? {
                 return Ok(false);
             }
             let cx = signals.begin(&name, kind, tick);
@@ -208,7 +208,8 @@ impl Rota {
         clock: DateTime<Utc>,
     ) -> Result<Duration, Trouble> {
         let name = schedule.name.clone();
-        let advance = async move |conn: &mut Conn| Ok(store::advance(conn, &name, last, clock).await?);
+        let advance =
+            async move |conn: &mut Conn| Ok(store::advance_schedule(conn, &name, last, clock).await?);
         if self.floor.db.write(advance).await.map_err(Trouble::Enqueue)? {
             tracing::error!(
                 schedule = schedule.name,

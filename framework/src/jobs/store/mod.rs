@@ -24,7 +24,7 @@ pub use list::{Cursor, NoCursor, Record, get, list};
 pub use look::{Backlog, Count, backlog, counts, queues};
 pub use manage::{cancel, discard, prune, retry};
 pub use rate::{Due, Rate, due, take};
-pub use schedule::{LastTicks, advance, begin, last_ticks};
+pub use schedule::{LastTicks, advance_schedule, begin_schedules, last_ticks};
 pub use settle::{Settled, Then, Unfinished, complete, fail, release, settle};
 pub use stream::{
     Identity, InStream, TO_STREAM, adopt, expire, identify, next_epoch, of_stream, published, publishers,

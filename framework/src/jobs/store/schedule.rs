@@ -78,7 +78,7 @@ impl Statement for Begin {
 /// # Errors
 ///
 /// Those of the database.
-pub async fn begin(conn: &mut Conn, schedules: &[&str]) -> Result<(), DbError> {
+pub async fn begin_schedules(conn: &mut Conn, schedules: &[&str]) -> Result<(), DbError> {
     let names = names(schedules)?;
     query!(conn, c => sql::<Begin>().text(names).execute(c).await)?;
     Ok(())
@@ -97,7 +97,7 @@ impl Statement for Advance {
 /// # Errors
 ///
 /// Those of the database.
-pub async fn advance(
+pub async fn advance_schedule(
     conn: &mut Conn,
     schedule: &str,
     last: DateTime<Utc>,
