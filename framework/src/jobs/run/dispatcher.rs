@@ -11,10 +11,11 @@ use futures_util::future::LocalBoxFuture;
 use opentelemetry::trace::TraceContextExt as _;
 use tokio::sync::{mpsc, watch};
 
+use super::caution::Caution;
 use super::floor::{Floor, Stop};
 use super::pace::Pace;
 use super::signals::QueueSignals;
-use super::source::{Suspect, Turned};
+use super::source::{Suspects, Turned};
 use super::stream::{Entry, EntryId, Feed, acknowledge};
 use super::worker::{Done, End, JobWorker, Outbox, Report, RunJob};
 use crate::actor;
@@ -27,8 +28,6 @@ use crate::jobs::store::{Held, Leased, Rate, Then};
 pub(super) const MOST: usize = 256;
 /// A job that no worker began within this is given back, for others to take.
 const STALE: Duration = Duration::from_secs(1);
-/// How often a job that a worker died over is looked for.
-pub(super) const SUSPECTS: Duration = Duration::from_secs(2);
 
 /// What a dispatcher has to do with.
 pub(super) struct Dispatcher {
@@ -78,7 +77,7 @@ pub(super) type Turning = LocalBoxFuture<'static, Result<Turned, DbError>>;
 pub(super) struct Settling {
     pub(super) done: Vec<Done>,
     pub(super) want: usize,
-    pub(super) suspect: Suspect,
+    pub(super) suspects: Suspects,
 }
 
 pub(super) struct Desk {
@@ -99,9 +98,7 @@ pub(super) struct Desk {
     /// Jobs may be due.
     pub(super) due: bool,
     pub(super) poll_at: Instant,
-    pub(super) suspects_at: Instant,
-    /// Whether a job is in hand that a worker died over.
-    pub(super) suspect: bool,
+    pub(super) caution: Caution,
     /// After a failure, not before this.
     pub(super) pause_until: Option<Instant>,
     pub(super) pause: Option<Duration>,
@@ -138,8 +135,7 @@ impl Desk {
             ended: Ended(ended),
             due: true,
             poll_at: now,
-            suspects_at: now,
-            suspect: false,
+            caution: Caution::new(of.workers.len(), now),
             pause_until: None,
             pause: None,
             pace: Pace::new(now),
@@ -171,7 +167,7 @@ impl Desk {
                 self.due = true;
             }
             if bell.suspects.swap(false, Ordering::AcqRel) {
-                self.suspects_at = Instant::now();
+                self.caution.look(Instant::now());
             }
             if turning.is_none() {
                 turning = self.next_turn(*stop.borrow());
@@ -210,23 +206,15 @@ impl Desk {
         }
         // A run that completed its job by itself leaves nothing to write.
         let Self { unsettled, floor, ended, .. } = self;
-        let mut suspect_gone = false;
+        let mut suspects = 0;
         for done in unsettled.extract_if(.., |done| matches!(done.end, End::Settled | End::Lost)) {
             ended.extend(floor.leave(done.held));
-            suspect_gone |= done.suspect;
+            suspects += usize::from(done.suspect);
             if matches!(done.end, End::Lost) {
                 floor.signals.lost(&self.signals, 1);
             }
         }
-        if suspect_gone {
-            self.suspect_ended();
-        }
-    }
-
-    pub(super) fn suspect_ended(&mut self) {
-        self.suspect = false;
-        self.suspects_at = Instant::now();
-        self.floor.leave_alone(&self.queue);
+        self.caution.ended(suspects, Instant::now());
     }
 
     /// How many jobs may be taken in.
@@ -285,8 +273,7 @@ impl Desk {
         let next = match self.pause_until {
             _ if turning => None,
             Some(until) => Some(until),
-            None if self.suspect => Some(self.poll_at),
-            None => Some(self.poll_at.min(self.suspects_at)),
+            None => Some(self.poll_at.min(self.caution.look_at())),
         };
         let at = [stale, next].into_iter().flatten().min();
         at.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600))
@@ -300,7 +287,6 @@ impl Desk {
         let policy = self.floor.kinds.get(&leased.kind).map_or(&unknown, |kind| &kind.policy);
         let cx = self.floor.signals.pick_up(&self.signals, &leased, policy);
         let suspect = leased.crashes > 0;
-        self.suspect |= suspect;
         let terms = Terms {
             lease: self.floor.settings.lease,
             limit: Some(policy.run_limit()),

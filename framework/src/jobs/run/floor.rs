@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -28,7 +29,7 @@ pub(super) struct Floor {
     /// How far the stop is.
     pub(super) stop: watch::Sender<Stop>,
     in_hand: Mutex<HashMap<i64, InHand>>,
-    alone: Mutex<Option<Arc<str>>>,
+    alone: Mutex<Option<Alone>>,
 }
 
 /// How far a stop is.
@@ -70,6 +71,14 @@ impl Bell {
         self.rung.notify_one();
         self.due_to_publish.notify_one();
     }
+}
+
+/// A queue that wants the process for one job, whose next crash is its last.
+struct Alone {
+    queue: Arc<str>,
+    since: Instant,
+    /// Once it is leased.
+    job: Option<i64>,
 }
 
 /// A job that this process has a lease on.
@@ -125,8 +134,14 @@ impl Floor {
         let mut in_hand = self.in_hand.lock();
         let same = in_hand.get(&held.id).is_some_and(|job| job.held == held);
         let left = if same { in_hand.remove(&held.id) } else { None };
-        if in_hand.is_empty() && self.alone.lock().is_some() {
-            self.bells.values().for_each(|bell| bell.rung.notify_one());
+        let mut alone = self.alone.lock();
+        match &*alone {
+            Some(Alone { job: Some(job), .. }) if *job == held.id => {
+                *alone = None;
+                self.bells.values().for_each(Bell::ring);
+            }
+            Some(_) if in_hand.is_empty() => self.bells.values().for_each(|bell| bell.rung.notify_one()),
+            _ => {}
         }
         left.and_then(|job| job.entry).map(|(_, entry)| entry)
     }
@@ -170,20 +185,38 @@ impl Floor {
         lost
     }
 
-    /// Whether a queue may lease: not while another waits to have the process for itself.
+    /// The queue that has the process for itself, or waits for it: no other may lease.
     pub(super) fn alone(&self) -> Option<Arc<str>> {
-        self.alone.lock().clone()
+        self.alone.lock().as_ref().map(|alone| Arc::clone(&alone.queue))
     }
 
     /// Asks that this queue may have the process for itself.
     pub(super) fn ask_alone(&self, queue: &Arc<str>) {
-        self.alone.lock().get_or_insert_with(|| Arc::clone(queue));
+        let alone = || Alone { queue: Arc::clone(queue), since: Instant::now(), job: None };
+        self.alone.lock().get_or_insert_with(alone);
+    }
+
+    /// Whether the queue that asked may lease its job: when nothing else is in hand, or that took longer than a lease.
+    /// What is still running then may have to be run again, but neither is it blamed for a crash nor does everything
+    /// else wait for it.
+    pub(super) fn may_be_alone(&self) -> bool {
+        let others = self.in_hand() > 0;
+        self.alone.lock().as_ref().is_some_and(|alone| {
+            alone.job.is_none() && (!others || alone.since.elapsed() >= self.settings.lease)
+        })
+    }
+
+    /// The queue that asked has leased its job. Once that is no longer in hand, the others go on.
+    pub(super) fn be_alone(&self, job: i64) {
+        if let Some(alone) = &mut *self.alone.lock() {
+            alone.job = Some(job);
+        }
     }
 
     /// Lets the others go on.
     pub(super) fn leave_alone(&self, queue: &Arc<str>) {
         let mut alone = self.alone.lock();
-        if alone.as_ref() == Some(queue) {
+        if alone.as_ref().is_some_and(|alone| alone.queue == *queue) {
             *alone = None;
             self.bells.values().for_each(Bell::ring);
         }

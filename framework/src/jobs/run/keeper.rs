@@ -3,21 +3,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{Actor, AsyncContext as _, WrapFuture as _};
 use opentelemetry::trace::FutureExt as _;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::floor::{Bell, Floor};
-use super::stream::{relay_all, sweep};
+use super::stream::{check_epoch, relay_all, sweep};
 use crate::actor;
 use crate::data::{Conn, DbError, Heard, Listener};
 use crate::jobs::State;
 use crate::jobs::error::JobsError;
 use crate::jobs::store;
 
-/// Orphans are taken at most this long after their lease ran out.
+/// Orphans are taken at most this long after their lease ran out, unless the database was away.
 const RESCUE: Duration = Duration::from_secs(2);
 const PRUNE: Duration = Duration::from_secs(30);
 const GAUGES: Duration = Duration::from_secs(10);
@@ -50,23 +50,27 @@ async fn keep(floor: Arc<Floor>) {
     let (mut prune, mut gauges) = (every(PRUNE), every(GAUGES));
     let listening = listen(&floor, listener);
     let housework = async {
+        let mut others = Others::new(floor.settings.lease);
         loop {
-            let (what, done) = tokio::select! {
+            let chore = tokio::select! {
                 biased;
-                _ = heartbeat.tick() => ("leases are not prolonged", beat(&floor).await),
-                _ = rescue.tick() => {
-                    // One's own leases first: after an outage of the database all of them look dead.
-                    let done = match beat(&floor).await {
-                        Ok(()) => take_from_the_dead(&floor).await,
-                        failed => failed,
-                    };
-                    ("jobs of dead workers are not taken", done)
-                }
-                _ = prune.tick() => ("old jobs are not forgotten", forget(&floor).await),
-                _ = gauges.tick() => ("queues are not measured", measure(&floor).await),
+                _ = heartbeat.tick() => Chore::Beat,
+                _ = rescue.tick() => Chore::Rescue,
+                _ = prune.tick() => Chore::Forget,
+                _ = gauges.tick() => Chore::Measure,
+            };
+            others.awake(Instant::now());
+            let done = match chore {
+                Chore::Beat => beat(&floor).await,
+                Chore::Rescue => take_from_the_dead(&floor, &mut others).await,
+                Chore::Forget => forget(&floor).await,
+                Chore::Measure => measure(&floor).await,
             };
             if let Err(error) = done {
-                tracing::debug!(%error, "{what}");
+                tracing::debug!(%error, "{}", chore.undone());
+                if matches!(chore, Chore::Beat | Chore::Rescue) {
+                    others.were_cut_off();
+                }
                 heartbeat.reset_after(Duration::from_millis(500).min(floor.settings.lease / 3));
             }
         }
@@ -77,6 +81,61 @@ async fn keep(floor: Arc<Floor>) {
         }
     };
     tokio::join!(listening, publishing, housework);
+}
+
+#[derive(Clone, Copy)]
+enum Chore {
+    Beat,
+    Rescue,
+    Forget,
+    Measure,
+}
+
+impl Chore {
+    fn undone(self) -> &'static str {
+        match self {
+            Self::Beat => "leases are not prolonged",
+            Self::Rescue => "jobs of dead workers are not taken",
+            Self::Forget => "old jobs are not forgotten",
+            Self::Measure => "queues are not measured",
+        }
+    }
+}
+
+/// Whether the leases of others tell anything. After an outage of the database, or on a machine that was suspended, all
+/// of them have run out, and whoever is alive needs the time of a lease to prolong theirs.
+struct Others {
+    lease: Duration,
+    awake: Instant,
+    judged_from: Option<Instant>,
+}
+
+impl Others {
+    fn new(lease: Duration) -> Self {
+        let now = Instant::now();
+        Self { lease, awake: now, judged_from: Some(now) }
+    }
+
+    /// This process is awake, which it should be several times in a lease.
+    fn awake(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.awake) > self.lease {
+            self.were_cut_off();
+        }
+        self.awake = now;
+    }
+
+    fn were_cut_off(&mut self) {
+        self.judged_from = None;
+    }
+
+    fn are_cut_off(&self) -> bool {
+        self.judged_from.is_none()
+    }
+
+    /// The database answers. Whether those who are alive had the time to say so.
+    fn may_be_judged(&mut self, now: Instant) -> bool {
+        *self.judged_from.get_or_insert(now + self.lease) <= now
+    }
 }
 
 fn every(period: Duration) -> Interval {
@@ -103,11 +162,13 @@ async fn listen(floor: &Floor, mut listener: Listener) {
 async fn beat(floor: &Floor) -> Result<(), JobsError> {
     let leased = floor.leased();
     let (delivered, entries) = floor.delivered();
-    if let Some(stream) = &floor.stream {
-        stream.beat(floor.settings.lease, &entries).await?;
-    }
+    // One server that is away does not keep the other from being told.
+    let told = match &floor.stream {
+        Some(stream) => stream.beat(floor.settings.lease, &entries).await,
+        None => Ok(()),
+    };
     if leased.is_empty() && delivered.is_empty() {
-        return Ok(());
+        return Ok(told?);
     }
     let (asked, lease) = ([leased.as_slice(), &delivered].concat(), floor.settings.lease);
     let beats: Result<_, DbError> = if leased.is_empty() {
@@ -127,10 +188,22 @@ async fn beat(floor: &Floor) -> Result<(), JobsError> {
             "leases were lost to other workers: this process hung, or lost the database"
         );
     }
-    Ok(())
+    Ok(told?)
 }
 
-async fn take_from_the_dead(floor: &Floor) -> Result<(), JobsError> {
+async fn take_from_the_dead(floor: &Floor, others: &mut Others) -> Result<(), JobsError> {
+    // One's own leases first: they may look dead as well.
+    beat(floor).await?;
+    others.awake(Instant::now());
+    if others.are_cut_off() {
+        floor.db.ping().await?;
+    }
+    if let Some(stream) = &floor.stream {
+        check_epoch(floor, stream).await?;
+    }
+    if !others.may_be_judged(Instant::now()) {
+        return Ok(());
+    }
     if let Some(stream) = &floor.stream {
         sweep(floor, stream).await?;
     }

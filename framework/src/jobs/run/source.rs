@@ -13,17 +13,17 @@ pub(super) struct Turn {
     pub(super) unfinished: Vec<Unfinished>,
     /// How many jobs to lease at most.
     pub(super) want: usize,
-    pub(super) suspect: Suspect,
+    pub(super) suspects: Suspects,
 }
 
-/// Whether to lease a job that a worker died over.
+/// Which jobs to lease that a worker died over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Suspect {
+pub(super) enum Suspects {
     #[default]
-    No,
-    /// One, unless its next crash is its last: then whoever runs it has to do nothing else.
-    Beside,
-    /// One, whatever happened to it: nothing else is in hand.
+    None,
+    /// So many at most, of those whose next crash is not their last.
+    Beside(usize),
+    /// One whose next crash is its last: whoever runs it should do nothing else.
     Alone,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Turned {
     pub(super) leased: Vec<Leased>,
     /// In how long the next job is due, if fewer were leased than wanted and one is known.
     pub(super) next_in: Option<Duration>,
-    /// A suspect is due that has to be alone.
+    /// No others are due than one that should be alone.
     pub(super) grave: bool,
 }
 
@@ -50,16 +50,25 @@ impl Turn {
         let (worker, lease) = (floor.worker.clone(), floor.settings.lease);
         let last_crash = floor.settings.max_crashes.saturating_sub(1);
         let work = async move |conn: &mut Conn| {
-            let Self { completed, unfinished, want, suspect } = self;
+            let Self { completed, unfinished, want, suspects } = self;
             let mut turned = Turned {
                 completed: store::complete(conn, &completed).await?,
                 settled: store::settle(conn, &unfinished).await?,
                 ..Turned::default()
             };
-            turned.grave = suspect == Suspect::Beside
-                && store::suspect(conn, &queue).await?.is_some_and(|crashes| crashes >= last_crash);
-            if suspect != Suspect::No && !turned.grave {
-                turned.leased.extend(store::lease_suspect(conn, &queue, &worker, lease).await?);
+            match suspects {
+                Suspects::None => {}
+                Suspects::Beside(limit) => {
+                    let crashes = 1..last_crash;
+                    turned.leased =
+                        store::lease_suspects(conn, &queue, crashes, limit, &worker, lease).await?;
+                    turned.grave = turned.leased.is_empty()
+                        && store::suspect(conn, &queue).await?.is_some_and(|crashes| crashes >= last_crash);
+                }
+                Suspects::Alone => {
+                    let crashes = last_crash.max(1)..u32::MAX;
+                    turned.leased = store::lease_suspects(conn, &queue, crashes, 1, &worker, lease).await?;
+                }
             }
             let left = want.saturating_sub(turned.leased.len());
             if left == 0 {

@@ -7,10 +7,10 @@ use std::time::Instant;
 use futures_util::FutureExt as _;
 use opentelemetry::trace::{FutureExt as _, SpanContext, TraceContextExt as _};
 
-use super::dispatcher::{Desk, MOST, SUSPECTS, Settling, Turning};
+use super::dispatcher::{Desk, MOST, Settling, Turning};
 use super::floor::{Bell, Stop};
 use super::pause::next_pause;
-use super::source::{Suspect, Turn, Turned};
+use super::source::{Suspects, Turn, Turned};
 use super::worker::{Done, End};
 use crate::data::DbError;
 use crate::jobs::State;
@@ -23,23 +23,20 @@ impl Desk {
         if self.pause_until.is_some_and(|until| until > now) {
             return None;
         }
-        let (mut want, mut suspect) = (0, Suspect::No);
-        let look = !self.suspect && self.suspects_at <= now;
-        if look {
-            self.suspects_at = now + SUSPECTS;
-        }
+        let (mut want, mut suspects) = (0, Suspects::None);
+        let allowed = self.caution.room(now);
         match self.floor.alone() {
             _ if stop != Stop::No => {}
             None => {
                 want = if self.due && !self.is_fed { self.room() } else { 0 };
-                if look {
-                    suspect = Suspect::Beside;
+                if allowed > 0 {
+                    suspects = Suspects::Beside(allowed.min(self.room().max(1)));
                 }
             }
-            Some(queue) if queue == self.queue && self.floor.in_hand() == 0 => suspect = Suspect::Alone,
+            Some(queue) if queue == self.queue && self.floor.may_be_alone() => suspects = Suspects::Alone,
             Some(_) => {}
         }
-        if self.unsettled.is_empty() && want == 0 && suspect == Suspect::No {
+        if self.unsettled.is_empty() && want == 0 && suspects == Suspects::None {
             return None;
         }
         let settle = self.unsettled.len().min(MOST);
@@ -52,11 +49,11 @@ impl Desk {
                 .collect(),
             unfinished: done.iter().filter_map(unfinished).collect(),
             want,
-            suspect,
+            suspects,
         };
         let spans: Vec<SpanContext> = done.iter().filter_map(|done| done.span.clone()).collect();
         let cx = self.floor.signals.settle(&self.signals, &spans, done.len());
-        self.settling = Settling { done, want, suspect };
+        self.settling = Settling { done, want, suspects };
         // What is said from now on is about jobs that this turn may not see.
         self.due = self.due && want == 0;
         let (floor, queue, rate) = (Arc::clone(&self.floor), self.queue.to_string(), self.rate);
@@ -92,8 +89,15 @@ impl Desk {
             self.floor.ask_alone(&self.queue);
             bell.rung.notify_one();
         }
-        if settling.suspect == Suspect::Alone && leased == 0 {
-            self.floor.leave_alone(&self.queue);
+        if settling.suspects == Suspects::Alone {
+            match turned.leased.first() {
+                Some(job) => self.floor.be_alone(job.id),
+                None => self.floor.leave_alone(&self.queue),
+            }
+        }
+        if settling.suspects != Suspects::None {
+            let found = turned.leased.iter().filter(|job| job.crashes > 0).count();
+            self.caution.found(found, Instant::now());
         }
         for job in turned.leased {
             self.take_in(job, None);
@@ -120,10 +124,10 @@ impl Desk {
         let states: HashMap<i64, State> = turned.settled.iter().map(|job| (job.id, job.state)).collect();
         let completed: HashSet<i64> = turned.completed.iter().copied().collect();
         let (floor, signals) = (&self.floor, &self.signals);
-        let (mut lost, mut suspect_gone) = (0, false);
+        let (mut lost, mut suspects) = (0, 0);
         for Done { held, end, suspect, .. } in done {
             self.ended.extend(floor.leave(held));
-            suspect_gone |= suspect;
+            suspects += usize::from(suspect);
             let state = match end {
                 End::Completed => completed.contains(&held.id).then_some(State::Completed),
                 _ => states.get(&held.id).copied(),
@@ -143,9 +147,7 @@ impl Desk {
             floor.signals.lost(signals, lost);
             tracing::warn!(queue = %self.queue, jobs = lost, "leases ran out before their jobs were settled");
         }
-        if suspect_gone {
-            self.suspect_ended();
-        }
+        self.caution.ended(suspects, Instant::now());
     }
 }
 

@@ -1,5 +1,6 @@
 //! Taking jobs, keeping them, and taking them from those who did not.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use diesel::QueryableByName;
@@ -44,7 +45,7 @@ pub struct Leased {
     pub attempt: u32,
     /// How many there are at most.
     pub max_attempts: u32,
-    /// How many of its workers died over it. One that has any is best run by itself.
+    /// How many of its workers died over it. One that has some is best run beside few others.
     pub crashes: u32,
     /// How long it waited since it was due, by the database's clock.
     pub waited: Duration,
@@ -129,7 +130,7 @@ struct LeaseRow {
 
 /// Leases up to `limit` due jobs of a queue to `worker` for the time of `lease`: the lowest priority number first, then
 /// what was due first. Nobody else gets them while the lease lasts. It is a write, and each counts as an attempt. Those
-/// that a worker died over are not among them: see [`lease_suspect`].
+/// that a worker died over are not among them: see [`lease_suspects`].
 ///
 /// # Errors
 ///
@@ -156,14 +157,14 @@ pub async fn lease(
     Ok(rows.into_iter().map(leased).collect())
 }
 
-pub(super) struct LeaseSuspect;
+pub(super) struct LeaseSuspects;
 
-impl Statement for LeaseSuspect {
+impl Statement for LeaseSuspects {
     const SQL: &'static str = "\
         WITH ready AS MATERIALIZED ( \
             SELECT id FROM spanbox_jobs \
-            WHERE queue = ? AND state = 'available' AND crashes > 0 AND run_at <= :now \
-            ORDER BY run_at, id LIMIT 1 :skip) \
+            WHERE queue = ? AND state = 'available' AND crashes > 0 AND crashes >= ? AND crashes < ? AND run_at <= :now \
+            ORDER BY run_at, id LIMIT ? :skip) \
         UPDATE spanbox_jobs SET state = 'running', attempt = attempt + 1, token = token + 1, started_at = :now, \
             worker = ?, lease_until = :now + ? \
         WHERE id IN (SELECT id FROM ready) \
@@ -171,21 +172,26 @@ impl Statement for LeaseSuspect {
             started_at, traceparent, tracestate, baggage";
 }
 
-/// Leases the first due job of a queue that a worker died over, as [`lease`] does the others. Whoever has one has no
-/// second one: when the process dies again, it is that job which did it.
+/// Leases up to `limit` due jobs of a queue that so many workers died over, as [`lease`] does the others: what was due
+/// first. When the process dies again, it is these jobs that are blamed.
 ///
 /// # Errors
 ///
 /// Those of the database.
-pub async fn lease_suspect(
+pub async fn lease_suspects(
     conn: &mut Conn,
     queue: &str,
+    crashes: Range<u32>,
+    limit: usize,
     worker: &str,
     lease: Duration,
-) -> Result<Option<Leased>, DbError> {
-    let statement = sql::<LeaseSuspect>().text(queue).text(worker).number(micros(lease));
-    let rows: Vec<LeaseRow> = query!(conn, c => statement.load(c).await)?;
-    Ok(rows.into_iter().next().map(leased))
+) -> Result<Vec<Leased>, DbError> {
+    let (from, to) = (i64::from(crashes.start), i64::from(crashes.end));
+    let statement = sql::<LeaseSuspects>().text(queue).number(from).number(to).number(count(limit));
+    let statement = statement.text(worker).number(micros(lease));
+    let mut rows: Vec<LeaseRow> = query!(conn, c => statement.load(c).await)?;
+    rows.sort_unstable_by_key(|row| (row.run_at, row.id));
+    Ok(rows.into_iter().map(leased).collect())
 }
 
 pub(super) struct Suspect;
@@ -202,7 +208,7 @@ struct SuspectRow {
     crashes: i64,
 }
 
-/// How often the job that [`lease_suspect`] would lease was crashed over, if there is one.
+/// How many workers died over the first due job of a queue that any died over, if there is one.
 ///
 /// # Errors
 ///
@@ -272,8 +278,8 @@ pub async fn heartbeat(conn: &mut Conn, held: &[Held], lease: Duration) -> Resul
 /// What ran out first comes first, so jobs that run long and are kept can not hide those that nobody keeps. A job that
 /// is being completed is locked, passed over, and found completed next time.
 ///
-/// A worker that had a job which others had died over died of that one again: its other jobs get their attempt back and
-/// are not to blame, also when that one was taken from it a moment ago.
+/// A worker that had jobs which others had died over died of one of those again: its other jobs get their attempt back
+/// and are not to blame, also when that one was taken from it a moment ago.
 pub(super) struct Rescue;
 
 impl Statement for Rescue {
@@ -328,7 +334,7 @@ pub struct Rescued {
 }
 
 /// Takes up to `limit` jobs from workers whose leases ran out. Each counts as a crash of the jobs that are to blame for
-/// it: of the one that others had died over, if the worker had one, else of all that it had. With `crashes` of them, or
+/// it: of those that others had died over, if the worker had any, else of all that it had. With `crashes` of them, or
 /// with its attempts spent, a job is dead.
 ///
 /// # Errors

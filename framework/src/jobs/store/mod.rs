@@ -19,7 +19,7 @@ use crate::data::DbError;
 use crate::jobs::state::State;
 
 pub use insert::{Enqueued, NewJob, insert, keys_in_use};
-pub use lease::{Beat, Held, Leased, Rescued, heartbeat, lease, lease_suspect, rescue, suspect};
+pub use lease::{Beat, Held, Leased, Rescued, heartbeat, lease, lease_suspects, rescue, suspect};
 pub use list::{Cursor, NoCursor, Record, get, list};
 pub use look::{Backlog, Count, backlog, counts, queues};
 pub use manage::{cancel, discard, prune, retry};

@@ -44,7 +44,19 @@ fn no_statement_scans_the_table() {
             ("holders", plan(&mut raw, &sql::<insert::Holders>().text(rows))),
             ("expire", plan(&mut raw, &sql::<insert::Expire>().text(rows))),
             ("lease", plan(&mut raw, &sql::<lease::Lease>().text("w").number(1).text("q").number(1))),
-            ("lease suspect", plan(&mut raw, &sql::<lease::LeaseSuspect>().text("q").text("w").number(1))),
+            (
+                "lease suspects",
+                plan(
+                    &mut raw,
+                    &sql::<lease::LeaseSuspects>()
+                        .text("q")
+                        .number(1)
+                        .number(1)
+                        .number(1)
+                        .text("w")
+                        .number(1),
+                ),
+            ),
             ("suspect", plan(&mut raw, &sql::<lease::Suspect>().text("q"))),
             ("busy", plan(&mut raw, &sql::<rate::Busy>().text("q"))),
             ("last ticks", plan(&mut raw, &sql::<schedule::Ticks>().text(rows))),

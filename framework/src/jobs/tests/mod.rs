@@ -2,6 +2,7 @@ mod enqueueing;
 mod housekeeping;
 mod leasing;
 mod moves;
+mod orphans;
 mod plans;
 mod running;
 mod schedules;
@@ -65,6 +66,7 @@ macro_rules! on_all {
 use on_all;
 
 const LEASE: Duration = Duration::from_secs(60);
+const ANY_CRASHES: std::ops::Range<u32> = 1..u32::MAX;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
@@ -132,10 +134,8 @@ impl Fixture {
     async fn lease(&self, limit: usize) -> Vec<Leased> {
         self.write(async move |conn: &mut Conn| {
             let mut jobs = store::lease(conn, "notes", limit, "w1", LEASE).await?;
-            while jobs.len() < limit {
-                let Some(job) = store::lease_suspect(conn, "notes", "w1", LEASE).await? else { break };
-                jobs.push(job);
-            }
+            let left = limit - jobs.len();
+            jobs.extend(store::lease_suspects(conn, "notes", ANY_CRASHES, left, "w1", LEASE).await?);
             Ok(jobs)
         })
         .await

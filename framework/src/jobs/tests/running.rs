@@ -21,8 +21,6 @@ on_all!(
     a_slow_job_does_not_hold_up_the_others,
     a_job_is_run_when_it_is_due,
     a_queue_keeps_its_rate,
-    a_job_on_its_last_crash_runs_alone,
-    an_orphan_is_run_by_another,
 );
 
 async fn what_is_enqueued_is_run_at_once(fixture: Fixture) {
@@ -218,39 +216,4 @@ async fn a_queue_keeps_its_rate(fixture: Fixture) {
     fixture.all_become(State::Completed, 5).await;
     process.end().await;
     assert_eq!(fixture.number("SELECT COUNT(*) AS number FROM spanbox_jobs WHERE attempt > 0").await, 5);
-}
-
-async fn a_job_on_its_last_crash_runs_alone(fixture: Fixture) {
-    let suspect = fixture.act(act(Does::Wait).priority(9)).await;
-    fixture.sql("UPDATE spanbox_jobs SET crashes = 2").await;
-    for _ in 0..3 {
-        fixture.act(act(Does::Wait)).await;
-    }
-    let mut process = Process::run(&fixture).await;
-    // The others may be first, or it; never together.
-    let mut running = HashSet::from([process.begins().await.0]);
-    if !running.contains(&suspect) {
-        running.extend([process.begins().await.0, process.begins().await.0]);
-        assert!(!running.contains(&suspect));
-        process.stage.gate.add_permits(3);
-        assert_eq!(process.begins().await.0, suspect);
-    }
-    assert_eq!(process.runner.in_hand(), 1);
-    process.stage.gate.add_permits(4);
-    fixture.all_become(State::Completed, 4).await;
-    process.end().await;
-}
-
-async fn an_orphan_is_run_by_another(fixture: Fixture) {
-    let id = fixture.act(act(Does::Pass)).await;
-    let dead = fixture
-        .write(async |conn: &mut Conn| {
-            Ok(store::lease(conn, "notes", 1, "dead", Duration::from_millis(1)).await?)
-        })
-        .await;
-    assert_eq!(dead.len(), 1);
-    let process = Process::run(&fixture).await;
-    let record = fixture.becomes(id, State::Completed).await;
-    assert_eq!((record.attempt, record.crashes), (2, 1));
-    process.end().await;
 }

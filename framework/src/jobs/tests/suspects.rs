@@ -5,6 +5,7 @@ use super::*;
 
 on_both!(
     a_job_that_was_crashed_over_is_leased_by_itself,
+    those_of_so_many_crashes_are_leased_and_no_others,
     what_was_beside_a_suspect_is_not_to_blame,
     what_is_rescued_after_the_suspect_is_not_to_blame_either,
     a_rate_lets_so_many_through_and_no_more,
@@ -19,8 +20,11 @@ async fn lease_as(fixture: &Fixture, worker: &'static str, limit: usize) -> Vec<
 
 async fn suspect_as(fixture: &Fixture, worker: &'static str) -> Option<Leased> {
     fixture
-        .write(async move |conn: &mut Conn| Ok(store::lease_suspect(conn, "notes", worker, LEASE).await?))
+        .write(async move |conn: &mut Conn| {
+            Ok(store::lease_suspects(conn, "notes", ANY_CRASHES, 1, worker, LEASE).await?)
+        })
         .await
+        .pop()
 }
 
 async fn a_job_that_was_crashed_over_is_leased_by_itself(fixture: Fixture) {
@@ -40,6 +44,23 @@ async fn a_job_that_was_crashed_over_is_leased_by_itself(fixture: Fixture) {
     fixture.fail(first.held(), Then::RetryIn(Duration::ZERO)).await;
     assert_eq!(lease_as(&fixture, "w3", 10).await.len(), 0);
     assert_eq!(suspect_as(&fixture, "w3").await.unwrap().id, first.id);
+}
+
+async fn those_of_so_many_crashes_are_leased_and_no_others(fixture: Fixture) {
+    fixture.enqueue_many(5).await;
+    fixture.sql("UPDATE spanbox_jobs SET crashes = id - 1").await;
+    let lease = async |crashes, limit| {
+        let jobs = fixture
+            .write(async move |conn: &mut Conn| {
+                Ok(store::lease_suspects(conn, "notes", crashes, limit, "w1", LEASE).await?)
+            })
+            .await;
+        jobs.iter().map(|job| job.crashes).collect::<Vec<_>>()
+    };
+    assert_eq!(lease(0..3, 10).await, [1, 2], "one that nobody died over is not among them");
+    assert_eq!(lease(3..u32::MAX, 1).await, [3]);
+    assert!(lease(0..4, 10).await.is_empty());
+    assert_eq!(lease(3..5, 10).await, [4]);
 }
 
 async fn what_was_beside_a_suspect_is_not_to_blame(fixture: Fixture) {

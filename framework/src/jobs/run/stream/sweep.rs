@@ -28,10 +28,8 @@ const FORGET: &str = "\
     end \
     return 0";
 
-/// Looks whether Redis has lost something, whether publishers or workers have died, and sees to it that what they had
-/// is run.
+/// Looks whether publishers or workers have died, and sees to it that what they had is run.
 pub(in crate::jobs::run) async fn sweep(floor: &Floor, stream: &Stream) -> Result<(), JobsError> {
-    check_epoch(floor, stream).await?;
     for queue in floor.bells.keys() {
         take_from_dead_workers(floor, stream, queue).await?;
     }
@@ -39,7 +37,7 @@ pub(in crate::jobs::run) async fn sweep(floor: &Floor, stream: &Stream) -> Resul
 }
 
 /// Begins a new epoch if Redis has lost something.
-pub(super) async fn check_epoch(floor: &Floor, stream: &Stream) -> Result<(), JobsError> {
+pub(in crate::jobs::run) async fn check_epoch(floor: &Floor, stream: &Stream) -> Result<(), JobsError> {
     let run_id = stream.redis.info().await?.run_id;
     let marker: Option<String> = stream.redis.command("GET", cmd("GET").arg(stream.marker())).await?;
     let marked = marker.as_deref().and_then(|marker| {
