@@ -117,9 +117,9 @@ impl Statement for Holders {
 }
 
 #[derive(QueryableByName)]
-struct Holder {
+pub(super) struct Holder {
     #[diesel(sql_type = BigInt)]
-    id: i64,
+    pub(super) id: i64,
     #[diesel(sql_type = Text)]
     unique_key: String,
     #[diesel(sql_type = Bool)]
@@ -141,8 +141,8 @@ impl Statement for Expire {
 }
 
 #[derive(Serialize)]
-struct Key<'a> {
-    held_key: &'a str,
+pub(super) struct Key<'a> {
+    pub(super) held_key: &'a str,
 }
 
 /// Stores the jobs in the caller's transaction, a statement for every thousand, and tells in their order what became of

@@ -14,6 +14,28 @@ use crate::data::{Conn, DbError};
 use crate::jobs::state::State;
 use crate::query;
 
+pub(super) struct Clock;
+
+impl Statement for Clock {
+    const SQL: &'static str = "SELECT :now AS clock";
+}
+
+#[derive(QueryableByName)]
+struct ClockRow {
+    #[diesel(sql_type = BigInt)]
+    clock: i64,
+}
+
+/// The database's clock, in microseconds since 1970: what the times of jobs are to be compared with.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn clock(conn: &mut Conn) -> Result<i64, DbError> {
+    let row: ClockRow = query!(conn, c => sql::<Clock>().get_result(c).await)?;
+    Ok(row.clock)
+}
+
 #[derive(QueryableByName)]
 struct QueueRow {
     #[diesel(sql_type = Text)]

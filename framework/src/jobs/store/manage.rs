@@ -6,6 +6,8 @@ use diesel::QueryableByName;
 use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl as _;
 
+use super::insert::{Expire, Holder, Holders, Key, json};
+use super::list::get;
 use super::look::queues;
 use super::statement::{Statement, sql};
 use super::{count, micros, state_of};
@@ -52,13 +54,46 @@ impl Statement for Retry {
                 AND o.id <> spanbox_jobs.id)";
 }
 
-/// Makes a dead or parked job due again, with all its attempts. `false`: it is neither, or another job holds its key.
+/// Makes a dead or parked job due again, with all its attempts. `false`: it is neither, or another job holds its key
+/// (see [`holder`]).
+///
+/// # Errors
+///
+/// Those of the database. On PostgreSQL a unique violation, when somebody enqueues under its key at the same time.
+pub async fn retry(conn: &mut Conn, id: i64) -> Result<bool, DbError> {
+    if make_due(conn, id).await? {
+        return Ok(true);
+    }
+    // A key whose period is over is with its last job until somebody wants it.
+    let aside = |state| matches!(state, State::Dead | State::Parked);
+    match get(conn, id).await? {
+        Some(job) if aside(job.state()?) => match job.unique_key {
+            Some(key) => Ok(free(conn, &key).await? && make_due(conn, id).await?),
+            None => Ok(false),
+        },
+        _ => Ok(false),
+    }
+}
+
+async fn make_due(conn: &mut Conn, id: i64) -> Result<bool, DbError> {
+    Ok(query!(conn, c => sql::<Retry>().number(id).execute(c).await)? == 1)
+}
+
+/// Takes a key from a job that ended and whose period is over, if one has it.
+async fn free(conn: &mut Conn, unique_key: &str) -> Result<bool, DbError> {
+    let keys = json(&[Key { held_key: unique_key }])?;
+    Ok(query!(conn, c => sql::<Expire>().text(keys).execute(c).await)? == 1)
+}
+
+/// The job that holds a key, which is as [`Record::unique_key`](super::Record::unique_key) has it.
 ///
 /// # Errors
 ///
 /// Those of the database.
-pub async fn retry(conn: &mut Conn, id: i64) -> Result<bool, DbError> {
-    Ok(query!(conn, c => sql::<Retry>().number(id).execute(c).await)? == 1)
+pub async fn holder(conn: &mut Conn, unique_key: &str) -> Result<Option<i64>, DbError> {
+    let keys = json(&[Key { held_key: unique_key }])?;
+    let holders: Vec<Holder> = query!(conn, c => sql::<Holders>().text(keys).load(c).await)?;
+    Ok(holders.into_iter().next().map(|holder| holder.id))
 }
 
 pub(super) struct Discard;

@@ -7,7 +7,7 @@ use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel::{Connection as _, QueryableByName, RunQueryDsl as _, debug_query, sql_query};
 
 use super::statement::{Sql, Statement, sql};
-use super::{insert, lease, list, look, manage, rate, schedule, settle};
+use super::{insert, lease, list, look, manage, pick, rate, schedule, settle};
 
 const FILL: &str = "\
     WITH RECURSIVE n(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 100000) \
@@ -84,6 +84,20 @@ fn no_statement_scans_the_table() {
                 plan(&mut raw, &sql::<list::Waiting>().text("q").number(1).number(1).number(1).number(1)),
             ),
             ("running", plan(&mut raw, &sql::<list::Running>().text("q").number(1).number(1))),
+            (
+                "pick",
+                plan(
+                    &mut raw,
+                    &sql::<pick::Pick>()
+                        .text("s")
+                        .text("q")
+                        .number(1)
+                        .number(1)
+                        .number(1)
+                        .number(1)
+                        .number(1),
+                ),
+            ),
             (
                 "ended",
                 plan(

@@ -1,9 +1,12 @@
+mod chance;
 mod enqueueing;
+mod histories;
 mod housekeeping;
 mod leasing;
-mod moves;
+mod model;
 mod orphans;
 mod plans;
+mod row;
 mod running;
 mod schedules;
 mod schedules_postgres;

@@ -93,6 +93,7 @@ const STATEMENTS: &[&str] = &[
     "counts",
     "queues",
     "list",
+    "pick",
     "get",
 ];
 
@@ -130,6 +131,9 @@ async fn one(conn: &mut Conn, name: &str) -> Result<(), JobsError> {
             "queues" if n == 0 => drop(store::queues(conn, State::Dead).await?),
             "list" if n < 6 => {
                 assert!(store::list(conn, State::ALL[n], Some("notes"), None, 10).await?.len() <= 10)
+            }
+            "pick" => {
+                assert_eq!(store::pick(conn, State::Dead, "notes", i64::MAX, None, 10).await?.len(), 10);
             }
             "get" => assert!(store::get(conn, 7_777).await?.is_some()),
             _ => {}
