@@ -77,6 +77,9 @@ fn migrations_go_up_and_down_and_production_does_not_apply_them_by_itself() {
 fn a_command_that_is_none_is_exit_code_2_and_a_wrong_setting_is_1() {
     let directory = tempfile::tempdir().unwrap();
     assert_eq!(run(directory.path(), &["brew"], &[]).status.code(), Some(2));
+    let misspelt = run(directory.path(), &["jobs", "list", "--state", "ded"], &[]);
+    assert_eq!(misspelt.status.code(), Some(2));
+    assert!(stderr(&misspelt).contains("a similar value exists: 'dead'"), "{}", stderr(&misspelt));
     let wrong = run(directory.path(), &[], &[("PORT", "eighty")]);
     assert_eq!(wrong.status.code(), Some(1));
     assert!(stderr(&wrong).contains("PORT"), "{}", stderr(&wrong));

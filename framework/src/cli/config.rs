@@ -1,10 +1,10 @@
-use super::{CliError, print};
+use super::{CliError, Output};
 use crate::app::Ready;
 
-pub(super) fn show(ready: &Ready, json: bool) -> Result<(), CliError> {
+pub(super) fn show(ready: &Ready, json: bool, output: &mut Output<'_>) -> Result<(), CliError> {
     if json {
-        print(&format!("{}\n", serde_json::to_string_pretty(&ready.config().entries())?))
+        output.print(&format!("{}\n", serde_json::to_string_pretty(&ready.config().entries())?))
     } else {
-        print(&ready.config().render())
+        output.print(&ready.config().render())
     }
 }

@@ -1,12 +1,7 @@
-use std::time::Duration;
-
 use clap::Subcommand;
 
-use super::{CliError, print};
+use super::{CLOSE, CliError, Output};
 use crate::app::Ready;
-
-/// How long the database may take to close after a command.
-const CLOSE: Duration = Duration::from_secs(5);
 
 #[derive(Subcommand)]
 pub(super) enum Direction {
@@ -25,14 +20,14 @@ pub(super) enum Direction {
     Status,
 }
 
-pub(super) fn migrate(ready: Ready, direction: &Direction) -> Result<(), CliError> {
+pub(super) fn migrate(ready: &Ready, direction: &Direction, output: &mut Output<'_>) -> Result<(), CliError> {
     actix_rt::System::new().block_on(async {
         if let Direction::Down { yes: false, .. } = direction
             && ready.config().profile().is_production()
         {
             return Err(CliError::Unconfirmed);
         }
-        let migrations = ready.migrations().ok_or(CliError::NoDatabase)?;
+        let migrations = ready.migrations().ok_or(CliError::NoDatabase("nothing to migrate"))?;
         let db = ready.database().await?;
         let lines: Vec<String> = match direction {
             Direction::Up => {
@@ -61,6 +56,6 @@ pub(super) fn migrate(ready: Ready, direction: &Direction) -> Result<(), CliErro
                 .collect(),
         };
         let _all_units_have_ended = db.close(CLOSE).await;
-        print(&format!("{}\n", lines.join("\n")))
+        output.print(&format!("{}\n", lines.join("\n")))
     })
 }

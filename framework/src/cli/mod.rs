@@ -1,4 +1,4 @@
-//! The commands that every service has: `serve` (also without a command), `worker`, `config`, `migrate`.
+//! The commands that every service has: `serve` (also without a command), `worker`, `jobs`, `config`, `migrate`.
 //!
 //! A service's `main` is one line:
 //!
@@ -16,19 +16,28 @@
 //! }
 //! ```
 //!
-//! Exit codes: 0 for success, 1 for a failure that is told on stderr, 2 for words that are no command, 130 for a
-//! stop that was asked for twice.
+//! Exit codes: 0 for success, 1 for a failure that is told on stderr, 2 for words that are no command or make none, 130
+//! for a stop that was asked for twice. [`execute`] runs a command within a test.
 
 mod config;
+mod error;
+mod jobs;
 mod migrate;
+mod output;
 
-use std::io::Write as _;
+use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
-use crate::app::{BootError, BootErrors, Ready, Service, Signals};
-use crate::data::DbError;
+use crate::app::{Ready, Service, Signals};
+use error::CliError;
+use output::Output;
+
+/// How long the database may take to close after a command.
+const CLOSE: Duration = Duration::from_secs(5);
 
 #[derive(Parser)]
 #[command(disable_version_flag = true)]
@@ -54,6 +63,8 @@ enum Command {
         #[arg(long, short)]
         queue: Vec<String>,
     },
+    /// Count, list, show, retry, discard or cancel jobs
+    Jobs(jobs::Jobs),
     /// Show the settings as they are, each with where it came from
     Config {
         /// As JSON
@@ -67,58 +78,68 @@ enum Command {
     },
 }
 
-/// Why a command failed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CliError {
-    #[error(transparent)]
-    Description(#[from] BootErrors),
-    #[error(transparent)]
-    Boot(#[from] BootError),
-    #[error(transparent)]
-    Database(#[from] DbError),
-    #[error(
-        "this would take tables away with what is in them, in production: say `migrate down --yes` if that is meant"
-    )]
-    Unconfirmed,
-    #[error("this service has no database, so there is nothing to migrate")]
-    NoDatabase,
-    #[error("{0}")]
-    Io(#[from] std::io::Error),
-    #[error("the settings could not be written as JSON: {0}")]
-    Json(#[from] serde_json::Error),
-}
-
 /// Runs the command that the process was called with. To be called by `main` alone: `serve` makes the service's
 /// telemetry that of the process.
 pub fn run<F>(create_app: F) -> ExitCode
 where
     F: FnOnce(Option<&str>) -> Service,
 {
-    let matches = Arguments::command().get_matches();
-    let arguments = match Arguments::from_arg_matches(&matches) {
+    execute(create_app, std::env::args_os(), &mut std::io::stdout(), &mut std::io::stderr()).into()
+}
+
+/// Runs a command as [`run`] does, of these words, the first of which is the program's name. It writes to `out` and
+/// `err` and answers the exit code: for tests of a service's commands.
+///
+/// ```
+/// use spanbox::app::Service;
+///
+/// let create_app = |profile: Option<&str>| Service::new("greeter", "1.0.0").profile(profile);
+/// let (mut out, mut err) = (Vec::new(), Vec::new());
+/// assert_eq!(spanbox::cli::execute(create_app, ["greeter", "--version"], &mut out, &mut err), 0);
+/// assert_eq!(out, b"greeter 1.0.0\n");
+/// ```
+///
+/// # Panics
+///
+/// When called inside a runtime: a command brings its own.
+pub fn execute<F, W>(create_app: F, words: W, out: &mut dyn Write, err: &mut dyn Write) -> u8
+where
+    F: FnOnce(Option<&str>) -> Service,
+    W: IntoIterator<Item: Into<OsString> + Clone>,
+{
+    let mut output = Output::new(out, err);
+    let arguments = match Arguments::try_parse_from(words) {
         Ok(arguments) => arguments,
-        Err(error) => error.exit(),
+        // The help is one of these, too.
+        Err(told) if told.use_stderr() => {
+            output.complain(&told);
+            return 2;
+        }
+        Err(told) => return output.print(&told.to_string()).map_or(1, |()| 0),
     };
     let service = create_app(arguments.profile.as_deref());
-    if arguments.version {
-        return match print(&format!("{} {}\n", service.name(), service.version())) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
-        };
-    }
     let name = service.name();
-    let outcome = service.prepare().map_err(CliError::from).and_then(|ready| match arguments.command {
+    let outcome = carry_out(service, arguments, &mut output);
+    match outcome {
+        Ok(()) => 0,
+        Err(error) => {
+            output.complain(format_args!("{name}: {error}\n"));
+            error.exit_code()
+        }
+    }
+}
+
+fn carry_out(service: Service, arguments: Arguments, output: &mut Output<'_>) -> Result<(), CliError> {
+    if arguments.version {
+        return output.print(&format!("{} {}\n", service.name(), service.version()));
+    }
+    let ready = service.prepare()?;
+    match arguments.command {
         None | Some(Command::Serve) => serve(ready, None),
         Some(Command::Worker { queue }) => serve(ready, Some(queue)),
-        Some(Command::Config { json }) => config::show(&ready, json),
-        Some(Command::Migrate { direction }) => migrate::migrate(ready, &direction),
-    });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{name}: {error}");
-            ExitCode::FAILURE
-        }
+        Some(Command::Jobs(jobs)) => jobs::run(&ready, jobs, output),
+        Some(Command::Config { json }) => config::show(&ready, json, output),
+        Some(Command::Migrate { direction }) => migrate::migrate(&ready, &direction, output),
     }
 }
 
@@ -142,13 +163,4 @@ fn serve(ready: Ready, queues: Option<Vec<String>>) -> Result<(), CliError> {
         running.run_until(&mut signals).await;
         Ok(())
     })
-}
-
-/// Writes to stdout. Who reads no further (`orders config | head`) has what they wanted.
-fn print(text: &str) -> Result<(), CliError> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
 }

@@ -49,6 +49,11 @@
 //! # }).unwrap();
 //! ```
 
+/// The examples of the page for users, so that they are tested.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/JOBS.md")]
+pub struct Page;
+
 mod backoff;
 mod carried;
 mod context;
@@ -77,7 +82,7 @@ pub use error::JobsError;
 pub use failure::JobError;
 pub use job::Job;
 pub use kinds::Kinds;
-pub(crate) use name::check_names;
+pub(crate) use name::{check_names, kind as check_kind, queue as check_queue};
 pub use policy::{Causality, Policy};
 pub(crate) use run::TICK;
 pub use run::{Runner, RunnerReport};

@@ -11,11 +11,13 @@ pub(crate) fn check_names(kind: &str, queue: &str) -> Result<(), JobsError> {
     self::queue(queue)
 }
 
-pub(super) fn queue(name: &str) -> Result<(), JobsError> {
+/// Whether a queue can have this name.
+pub(crate) fn queue(name: &str) -> Result<(), JobsError> {
     check("queue", name, MAX_QUEUE)
 }
 
-pub(super) fn kind(name: &str) -> Result<(), JobsError> {
+/// Whether a kind can have this name.
+pub(crate) fn kind(name: &str) -> Result<(), JobsError> {
     check("kind", name, MAX_KIND)
 }
 

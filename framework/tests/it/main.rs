@@ -4,6 +4,7 @@
 
 mod boot;
 mod extensions;
+mod jobs_commands;
 mod modules;
 mod requests;
 mod schedules;
