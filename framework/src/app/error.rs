@@ -18,7 +18,7 @@ pub struct BootErrors {
     /// What is wrong with the telemetry, its `OTEL_*` variables included.
     pub telemetry: Vec<TelemetryError>,
     /// What is wrong with the certificate or its key.
-    pub tls: Option<TlsError>,
+    pub tls: Option<Box<TlsError>>,
     /// What is wrong with the extensions, one line each.
     pub extensions: Vec<String>,
     /// What is wrong with the modules and their routes, one line each.

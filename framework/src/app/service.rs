@@ -206,7 +206,7 @@ impl Service {
             (config, certificate, extensions, _) => Err(BootErrors {
                 config: config.err(),
                 telemetry,
-                tls: certificate.err(),
+                tls: certificate.err().map(Box::new),
                 extensions: extensions.err().unwrap_or_default(),
                 modules,
             }),

@@ -209,10 +209,10 @@ impl<'a> History<'a> {
         let leased = self
             .fixture
             .write(async move |conn: &mut Conn| {
-                Ok(store::lease_suspect(conn, "notes", worker, HALF_HOUR).await?)
+                Ok(store::lease_suspects(conn, "notes", ANY_CRASHES, 1, worker, HALF_HOUR).await?)
             })
             .await;
-        let leased = leased.as_ref().map(Leased::held);
+        let leased = leased.iter().map(Leased::held).next();
         assert_eq!(leased, self.model.lease_suspect(worker));
         self.leases.extend(leased);
         leased.is_some()
