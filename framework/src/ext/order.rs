@@ -28,8 +28,7 @@ pub(crate) fn in_order(extensions: Vec<Entry>) -> Result<Vec<Entry>, Vec<String>
     let (mut left, mut ordered) = (extensions, Vec::<Entry>::new());
     while !left.is_empty() {
         let installed = |needed: &&str| ordered.iter().any(|entry| entry.name == *needed);
-        let Some(next) = left.iter().position(|entry| entry.after.iter().all(installed))
-        else {
+        let Some(next) = left.iter().position(|entry| entry.after.iter().all(installed)) else {
             let names: Vec<_> = left.iter().map(|entry| format!("`{}`", entry.name)).collect();
             return Err(vec![format!("extensions {}: each waits for another of them", names.join(", "))]);
         };

@@ -17,6 +17,9 @@ async fn fixture() -> (RedisServer, Fixture) {
     (server, fixture)
 }
 
+/// What a group has pending: how many, the first, the last, and by consumer.
+type Summary = (usize, Option<String>, Option<String>, Option<Vec<(String, String)>>);
+
 fn short() -> JobsSettings {
     JobsSettings { lease: Duration::from_secs(1), ..settings() }
 }
@@ -40,8 +43,7 @@ impl Fixture {
     async fn held_by_redis(&self) -> (usize, usize) {
         let stream = self.stream().await;
         let length = self.ask(cmd("XLEN").arg(&stream)).await;
-        let (pending, _, _, _): (usize, Option<String>, Option<String>, Option<Vec<(String, String)>>) =
-            self.ask(cmd("XPENDING").arg(&stream).arg("workers")).await;
+        let (pending, ..): Summary = self.ask(cmd("XPENDING").arg(&stream).arg("workers")).await;
         (length, pending)
     }
 
