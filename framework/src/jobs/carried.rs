@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use opentelemetry::baggage::BaggageExt as _;
-use opentelemetry::propagation::TextMapPropagator as _;
+use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
@@ -46,19 +46,12 @@ impl Carried {
     /// The context that was captured, on top of `base`. What does not parse is ignored.
     #[must_use]
     pub fn restore(&self, base: &Context) -> Context {
-        let pairs = [
-            ("traceparent", &self.traceparent),
-            ("tracestate", &self.tracestate),
-            ("baggage", &self.baggage),
-        ];
-        let headers: HashMap<_, _> =
-            pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))).collect();
         let mut cx = base.clone();
         if self.traceparent.is_some() {
-            cx = TraceContextPropagator::new().extract_with_context(&cx, &headers);
+            cx = TraceContextPropagator::new().extract_with_context(&cx, &Headers(self));
         }
         if self.baggage.is_some() {
-            cx = BaggagePropagator::new().extract_with_context(&cx, &headers);
+            cx = BaggagePropagator::new().extract_with_context(&cx, &Headers(self));
         }
         cx
     }
@@ -67,6 +60,24 @@ impl Carried {
     #[must_use]
     pub fn trace_id(&self) -> Option<&str> {
         self.traceparent.as_deref()?.split('-').nth(1)
+    }
+}
+
+/// It as propagators read it.
+struct Headers<'a>(&'a Carried);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        match key {
+            "traceparent" => self.0.traceparent.as_deref(),
+            "tracestate" => self.0.tracestate.as_deref(),
+            "baggage" => self.0.baggage.as_deref(),
+            _ => None,
+        }
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        ["traceparent", "tracestate", "baggage"].into_iter().filter(|key| self.get(key).is_some()).collect()
     }
 }
 

@@ -27,8 +27,8 @@ const WATCHED: &str = r#"
     [ "$word" = keep ] || rm -rf "$directory"
 "#;
 
-/// A private PostgreSQL server: its own data in a temporary directory, a Unix socket there, no TCP port, no fsync. It
-/// stops when this is dropped, and when the process ends.
+/// A private PostgreSQL server: its own data in a temporary directory, a Unix socket there, no TCP port, and no fsync
+/// unless it is [`start_durable`](Self::start_durable). It stops when this is dropped, and when the process ends.
 ///
 /// Every user is let in without a password, except members of a role `needs_password`, for tests of just that.
 ///
@@ -50,6 +50,16 @@ pub struct PgServer {
     directory: TempDir,
     user: Option<(u32, u32)>,
     process: Child,
+    durability: Durability,
+}
+
+/// What of a server's data outlives the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Durability {
+    /// Nothing: a test has no use for it.
+    None,
+    /// What was committed, as in production.
+    Full,
 }
 
 /// Why there is no private PostgreSQL server, or no database on it.
@@ -78,6 +88,20 @@ impl PgServer {
     ///
     /// [`PgServerError`].
     pub fn start() -> Result<Self, PgServerError> {
+        Self::with(Durability::None)
+    }
+
+    /// A server that is as durable as one in production, and no faster: with fsync, synchronous commits and the server's
+    /// own defaults. For measurements.
+    ///
+    /// # Errors
+    ///
+    /// [`PgServerError`].
+    pub fn start_durable() -> Result<Self, PgServerError> {
+        Self::with(Durability::Full)
+    }
+
+    fn with(durability: Durability) -> Result<Self, PgServerError> {
         let binaries = postgres_binaries().ok_or(PgServerError::NotInstalled)?;
         let io = |error: std::io::Error| failed("making its directory", error);
         // A socket's path has about 100 bytes, so the name is short.
@@ -106,8 +130,8 @@ impl PgServer {
         let access = directory.path().join("data/pg_hba.conf");
         let rules = std::fs::read_to_string(&access).map_err(io)?;
         std::fs::write(&access, format!("local all +{PASSWORD_ROLE} scram-sha-256\n{rules}")).map_err(io)?;
-        let process = serve(&binaries, directory.path(), user)?;
-        let mut server = Self { binaries, directory, user, process };
+        let process = serve(&binaries, directory.path(), user, durability)?;
+        let mut server = Self { binaries, directory, user, process, durability };
         server.ready()?;
         Ok(server)
     }
@@ -156,7 +180,7 @@ impl PgServer {
         if self.process.stdin.is_some() {
             return Err(failed("starting the server again", "it was not stopped"));
         }
-        self.process = serve(&self.binaries, self.directory.path(), self.user)?;
+        self.process = serve(&self.binaries, self.directory.path(), self.user, self.durability)?;
         self.ready()
     }
 
@@ -205,11 +229,17 @@ impl Drop for PgServer {
     }
 }
 
-fn serve(binaries: &Path, directory: &Path, user: Option<(u32, u32)>) -> Result<Child, PgServerError> {
+fn serve(
+    binaries: &Path,
+    directory: &Path,
+    user: Option<(u32, u32)>,
+    durability: Durability,
+) -> Result<Child, PgServerError> {
     let io = |error| failed("starting the server", error);
     let log =
         std::fs::OpenOptions::new().create(true).append(true).open(directory.join("log")).map_err(io)?;
-    command(Path::new("/bin/sh"), directory, user)
+    let mut server = command(Path::new("/bin/sh"), directory, user);
+    server
         .args(["-c", WATCHED, "postgres"])
         .arg(directory)
         .arg(binaries.join("postgres"))
@@ -217,13 +247,16 @@ fn serve(binaries: &Path, directory: &Path, user: Option<(u32, u32)>) -> Result<
         .arg(directory.join("data"))
         .arg("-k")
         .arg(directory)
-        .args(["-c", "listen_addresses=", "-c", "max_connections=200", "-c", "shared_buffers=16MB"])
-        .args(["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .map_err(io)
+        .args(["-c", "listen_addresses=", "-c", "max_connections=200"]);
+    if durability == Durability::None {
+        server.args(["-c", "shared_buffers=16MB", "-c", "fsync=off"]).args([
+            "-c",
+            "full_page_writes=off",
+            "-c",
+            "synchronous_commit=off",
+        ]);
+    }
+    server.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).spawn().map_err(io)
 }
 
 fn command(program: &Path, directory: &Path, user: Option<(u32, u32)>) -> Command {

@@ -60,11 +60,11 @@ async fn outage(mut ground: Ground) {
 
 #[test]
 #[cfg_attr(not(has_redis), ignore = "Redis is not installed")]
-fn workers_outlive_a_redis_that_was_stopped_and_then_wiped() {
-    run(Transport::Redis, stopped_then_wiped);
+fn workers_outlive_a_redis_that_is_stopped_wiped_and_killed() {
+    run(Transport::Redis, stopped_wiped_and_killed);
 }
 
-async fn stopped_then_wiped(mut ground: Ground) {
+async fn stopped_wiped_and_killed(mut ground: Ground) {
     let away = Duration::from_secs(size("OUTAGE_SECONDS", 5, 60).try_into().unwrap());
     let jobs = size("OUTAGE_JOBS", 2_000, 20_000);
     ground.enqueue_effects(0, jobs, 10).await;
@@ -76,21 +76,25 @@ async fn stopped_then_wiped(mut ground: Ground) {
     tokio::time::sleep(away).await;
     server.start_again().unwrap();
     let stopped = next_run(&ground).await;
-    ground.completes(jobs / 2).await;
+    ground.completes(jobs * 2 / 5).await;
     flush(&server).await;
     let wiped = next_run(&ground).await;
+    ground.completes(jobs * 3 / 5).await;
+    server.kill().unwrap();
+    server.start_again().unwrap();
+    let killed = next_run(&ground).await;
     ground.redis = Some(server);
     ground.completes(jobs).await;
     let again = ground.runs_again("effect").await;
     ground.tell(format_args!(
-        "Redis away for {away:?} under load: first job {stopped:?} after it was back; wiped: {wiped:?}; {again} of \
-         {jobs} run again"
+        "Redis away for {away:?} under load: first job {stopped:?} after it was back; wiped: {wiped:?}; killed: \
+         {killed:?}; {again} of {jobs} run again"
     ));
     for process in &mut processes {
         assert!(process.has_ended().is_none(), "a worker did not outlive it");
     }
     ground.effects_are_exactly_once(jobs).await;
-    assert!(stopped.max(wiped) <= Duration::from_secs(5), "{stopped:?}, {wiped:?}");
+    assert!(stopped.max(wiped).max(killed) <= Duration::from_secs(5), "{stopped:?}, {wiped:?}, {killed:?}");
     for process in processes {
         process.stop().await;
     }

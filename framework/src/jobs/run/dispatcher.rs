@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use actix::{Actor, ActorFutureExt as _, Addr, AsyncContext as _, WrapFuture as _};
 use futures_util::future;
 use futures_util::future::LocalBoxFuture;
-use opentelemetry::trace::TraceContextExt as _;
 use tokio::sync::{mpsc, watch};
 
 use super::caution::Caution;
@@ -17,12 +16,11 @@ use super::pace::Pace;
 use super::signals::QueueSignals;
 use super::source::{Suspects, Turned};
 use super::stream::{Entry, EntryId, Feed, acknowledge};
-use super::worker::{Done, End, JobWorker, Outbox, Report, RunJob};
+use super::waiting::Waiting;
+use super::worker::{Done, End, JobWorker, Outbox};
 use crate::actor;
 use crate::data::DbError;
-use crate::jobs::context::Terms;
-use crate::jobs::policy::Policy;
-use crate::jobs::store::{Held, Leased, Rate, Then};
+use crate::jobs::store::{Leased, Rate};
 
 /// Leased, or settled, at once at most.
 pub(super) const MOST: usize = 256;
@@ -62,12 +60,6 @@ impl Actor for Dispatcher {
             ended.send_replace(true);
         }));
     }
-}
-
-/// A job that was leased and waits for a worker.
-pub(super) struct Waiting {
-    job: RunJob,
-    since: Instant,
 }
 
 pub(super) type Turning = LocalBoxFuture<'static, Result<Turned, DbError>>;
@@ -237,8 +229,8 @@ impl Desk {
     fn hand_over(&mut self) {
         while !self.ready.is_empty() {
             let Some(place) = self.idle.pop() else { return };
-            let Some(Waiting { mut job, .. }) = self.ready.pop_front() else { return };
-            job.report.place = place;
+            let Some(waiting) = self.ready.pop_front() else { return };
+            let job = waiting.begin(&self.floor, &self.signals, place);
             let _run = job.cx.clone().attach();
             self.workers[place].do_send(job);
         }
@@ -246,14 +238,7 @@ impl Desk {
 
     /// Gives back what waits for a worker.
     fn give_back_waiting(&mut self) {
-        for Waiting { job, .. } in self.ready.drain(..) {
-            let RunJob { cx, mut report, .. } = job;
-            report.sent = true;
-            cx.span().end();
-            let end = End::Unfinished { then: Then::GiveBack, error: None };
-            let (held, suspect) = (report.held, report.suspect);
-            self.unsettled.push(Done { place: 0, held, end, span: None, suspect });
-        }
+        self.unsettled.extend(self.ready.drain(..).map(Waiting::give_back));
     }
 
     fn timer(&mut self) {
@@ -262,14 +247,14 @@ impl Desk {
             self.due = true;
             self.poll_at = now + self.floor.settings.poll_interval;
         }
-        if self.ready.front().is_some_and(|waiting| waiting.since + STALE <= now) {
+        if self.ready.front().is_some_and(|waiting| waiting.until(STALE) <= now) {
             self.give_back_waiting();
             self.pace.forget();
         }
     }
 
     fn wake_at(&self, turning: bool) -> Instant {
-        let stale = self.ready.front().map(|waiting| waiting.since + STALE);
+        let stale = self.ready.front().map(|waiting| waiting.until(STALE));
         let next = match self.pause_until {
             _ if turning => None,
             Some(until) => Some(until),
@@ -281,20 +266,7 @@ impl Desk {
 
     /// A job that was leased: its lease is kept from now on.
     pub(super) fn take_in(&mut self, leased: Leased, entry: Option<EntryId>) {
-        let held: Held = leased.held();
-        let entered = self.floor.enter(held, entry.map(|entry| (Arc::clone(&self.queue), entry)));
-        let unknown = Policy::default();
-        let policy = self.floor.kinds.get(&leased.kind).map_or(&unknown, |kind| &kind.policy);
-        let cx = self.floor.signals.pick_up(&self.signals, &leased, policy);
-        let suspect = leased.crashes > 0;
-        let terms = Terms {
-            lease: self.floor.settings.lease,
-            limit: Some(policy.run_limit()),
-            cancelled: entered.cancelled,
-            settled: entered.settled,
-        };
-        let report = Report { outbox: Arc::clone(&self.outbox), place: 0, held, suspect, sent: false };
-        let job = RunJob { leased: Box::new(leased), terms, cx, report };
-        self.ready.push_back(Waiting { job, since: Instant::now() });
+        let entry = entry.map(|entry| (Arc::clone(&self.queue), entry));
+        self.ready.push_back(Waiting::new(leased, entry, &self.floor, &self.outbox));
     }
 }

@@ -10,6 +10,7 @@ use opentelemetry::trace::FutureExt as _;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::floor::{Bell, Floor};
+use super::others::Others;
 use super::stream::{check_epoch, relay_all, sweep};
 use crate::actor;
 use crate::data::{Conn, DbError, Heard, Listener};
@@ -99,42 +100,6 @@ impl Chore {
             Self::Forget => "old jobs are not forgotten",
             Self::Measure => "queues are not measured",
         }
-    }
-}
-
-/// Whether the leases of others tell anything. After an outage of the database, or on a machine that was suspended, all
-/// of them have run out, and whoever is alive needs the time of a lease to prolong theirs.
-struct Others {
-    lease: Duration,
-    awake: Instant,
-    judged_from: Option<Instant>,
-}
-
-impl Others {
-    fn new(lease: Duration) -> Self {
-        let now = Instant::now();
-        Self { lease, awake: now, judged_from: Some(now) }
-    }
-
-    /// This process is awake, which it should be several times in a lease.
-    fn awake(&mut self, now: Instant) {
-        if now.saturating_duration_since(self.awake) > self.lease {
-            self.were_cut_off();
-        }
-        self.awake = now;
-    }
-
-    fn were_cut_off(&mut self) {
-        self.judged_from = None;
-    }
-
-    fn are_cut_off(&self) -> bool {
-        self.judged_from.is_none()
-    }
-
-    /// The database answers. Whether those who are alive had the time to say so.
-    fn may_be_judged(&mut self, now: Instant) -> bool {
-        *self.judged_from.get_or_insert(now + self.lease) <= now
     }
 }
 

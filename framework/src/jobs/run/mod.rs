@@ -4,6 +4,7 @@ mod caution;
 mod dispatcher;
 mod floor;
 mod keeper;
+mod others;
 mod pace;
 mod pause;
 mod scheduler;
@@ -12,6 +13,7 @@ mod source;
 mod stream;
 mod ticks;
 mod turns;
+mod waiting;
 mod worker;
 
 use std::collections::BTreeSet;

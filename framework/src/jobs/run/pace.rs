@@ -4,6 +4,8 @@ use super::dispatcher::MOST;
 
 /// How much work is leased ahead of the workers: what they did lately in this time.
 const AHEAD: Duration = Duration::from_millis(20);
+/// And no more than this, which is a full turn for the workers while the next full turn is under way.
+const MOST_AHEAD: usize = 2 * MOST;
 
 /// How fast a queue's workers are, for how much to lease ahead of them. Of jobs that take longer than [`AHEAD`] nothing
 /// is, so that those which wait are there for other processes.
@@ -32,7 +34,7 @@ impl Pace {
         let ahead = f64::from(self.done) * AHEAD.as_secs_f64() / elapsed.as_secs_f64();
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
         let ahead = ahead.min(f64::from(u16::MAX)) as usize;
-        *self = Self { ahead: ahead.min(MOST), ..Self::new(now) };
+        *self = Self { ahead: ahead.min(MOST_AHEAD), ..Self::new(now) };
     }
 
     /// What was leased ahead was not begun: it was too much.
@@ -55,7 +57,7 @@ mod tests {
         pace.count(92, at(10));
         assert_eq!(pace.ahead(), 200);
         pace.count(100_000, at(20));
-        assert_eq!(pace.ahead(), MOST);
+        assert_eq!(pace.ahead(), MOST_AHEAD);
         pace.count(8, at(1020));
         assert_eq!(pace.ahead(), 0);
     }

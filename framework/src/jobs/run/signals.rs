@@ -109,11 +109,19 @@ impl Signals {
         Self { root: telemetry.root(), telemetry: telemetry.clone(), instruments, backlogs }
     }
 
-    /// The context in which a job is run, with its span begun; what it waited is a span of its own.
-    pub(super) fn pick_up(&self, queue: &QueueSignals, leased: &Leased, policy: &Policy) -> Context {
+    /// The context in which a job is run, with its span begun; what it waited, of that since its lease in this process, is
+    /// a span of its own.
+    pub(super) fn pick_up(
+        &self,
+        queue: &QueueSignals,
+        leased: &Leased,
+        here: Duration,
+        policy: &Policy,
+    ) -> Context {
+        let waited = leased.waited + here;
         if let Some(instruments) = &self.instruments {
             let attributes = [KeyValue::new(DESTINATION, queue.queue.clone())];
-            instruments.pickup.record(leased.waited.as_secs_f64(), &attributes);
+            instruments.pickup.record(waited.as_secs_f64(), &attributes);
         }
         let cause = leased.carried.restore(&self.root);
         let Some(tracer) = self.telemetry.tracer() else { return cause };
@@ -143,7 +151,7 @@ impl Signals {
             let now = SystemTime::now();
             let wait = tracer
                 .span_builder("jobs.queue.wait")
-                .with_start_time(now.checked_sub(leased.waited).unwrap_or(now))
+                .with_start_time(now.checked_sub(waited).unwrap_or(now))
                 .with_attributes([KeyValue::new(DESTINATION, queue.queue.clone())]);
             // Where the cause is in another trace, the wait is the run's.
             let of = if from.is_valid() && !links { &parent } else { &cx };

@@ -104,7 +104,8 @@ impl Dialect for Sqlite {
             out.push_sql("' AS ");
             out.push_sql(name);
         }
-        out.push_sql(" FROM json_each(");
+        // Not json_each: it writes each row as text, for `->>` to parse once more.
+        out.push_sql(" FROM jsonb_each(");
         bind(out)?;
         out.push_sql(")");
         Ok(())

@@ -66,17 +66,19 @@ async fn orphans_that_take_long_do_not_wait_for_each_other(fixture: Fixture) {
 
 async fn a_job_on_its_last_crash_waits_for_no_more_than_a_lease(fixture: Fixture) {
     let settings = JobsSettings {
-        lease: Duration::from_millis(400),
+        lease: Duration::from_millis(300),
         poll_interval: Duration::from_millis(100),
         ..settings()
     };
-    let long = fixture.act(act(Does::Wait)).await;
-    let suspect = fixture.act(act(Does::Wait)).await;
-    fixture.sql(format!("UPDATE spanbox_jobs SET crashes = 2 WHERE id = {suspect}")).await;
     let mut process = Process::start(&fixture, settings, &Telemetry::disabled()).await;
-    let first = process.begins().await;
-    assert_eq!(first, (long, 1), "nothing else was in hand");
-    assert_eq!(process.begins().await, (suspect, 1));
+    let long = fixture.act(act(Does::Wait)).await;
+    assert_eq!(process.begins().await, (long, 1));
+    // Another worker dies over it, the second one.
+    let suspect = fixture.act(act(Does::Wait).delay(Duration::from_secs(3600))).await;
+    let died = "UPDATE spanbox_jobs SET state = 'running', attempt = 2, token = 2, crashes = 1, worker = 'dead', \
+                run_at = 1, started_at = 1, lease_until = 1 WHERE id = ";
+    fixture.sql(format!("{died}{suspect}")).await;
+    assert_eq!(process.begins().await, (suspect, 3));
     assert_eq!(process.runner.in_hand(), 2, "it waited for the other one to end");
     // Meanwhile nothing else is begun.
     let third = fixture.act(act(Does::Pass)).await;
