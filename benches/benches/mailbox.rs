@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use actix::dev::ToEnvelope;
 use actix::prelude::*;
+use benches::nowhere::Nowhere;
 use criterion::Criterion;
 use opentelemetry::trace::{SpanContext, TraceContextExt as _, TraceFlags, TraceState, Tracer as _};
 use opentelemetry::{Context as Cx, ContextGuard};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
-    BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter, SpanProcessor, TracerProviderBuilder,
+    BatchSpanProcessor, SdkTracerProvider, SpanData, SpanProcessor, TracerProviderBuilder,
 };
 use spanbox::actor::Actors;
 use spanbox::telemetry::{Providers, Telemetry};
@@ -47,17 +48,6 @@ macro_rules! adder {
 
 adder!(Plain, actix::Context<Self>);
 adder!(Traced, spanbox::actor::Context<Self>);
-
-/// An exporter to nowhere.
-#[derive(Debug)]
-struct Nowhere;
-
-impl SpanExporter for Nowhere {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        black_box(batch);
-        Ok(())
-    }
-}
 
 /// A processor that drops every span where it ends: what remains is the cost of making it.
 #[derive(Debug)]
@@ -123,7 +113,7 @@ impl Case {
             Self::traced("unsampled parent", &unsampled, sender),
             Self::sampled("sampled, dropped", |builder| builder.with_span_processor(Dropping)),
             Self::sampled("sampled, batched to nowhere", |builder| {
-                builder.with_span_processor(BatchSpanProcessor::builder(Nowhere).build())
+                builder.with_span_processor(BatchSpanProcessor::builder(Nowhere::default()).build())
             }),
         ]
     }

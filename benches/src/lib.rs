@@ -1,1 +1,6 @@
-//! Benchmarks.
+//! Measurements of spanbox: what the benchmarks and the program `benches` share.
+
+pub mod figures;
+pub mod jobs;
+pub mod machine;
+pub mod nowhere;

@@ -53,7 +53,7 @@ mod tests {
         others.were_cut_off();
         assert!(others.are_cut_off());
         assert!(!others.may_be_judged(at(5)));
-        others.awake(at(10));
+        others.awake(at(9));
         assert!(!others.may_be_judged(at(14)) && others.may_be_judged(at(15)));
         // Having slept is the same.
         others.awake(at(40));

@@ -62,3 +62,85 @@ impl Waiting {
         Done { place: 0, held, end, span: None, suspect }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+
+    use super::*;
+    use crate::data::Db;
+    use crate::jobs::carried::Carried;
+    use crate::jobs::kinds::Kinds;
+    use crate::jobs::run::signals::Signals;
+    use crate::jobs::settings::JobsSettings;
+    use crate::telemetry::{Providers, Telemetry};
+    use crate::testing::{Capture, TestDatabase};
+
+    fn leased(id: i64) -> Leased {
+        Leased {
+            id,
+            token: 1,
+            queue: "notes".to_owned(),
+            kind: "note".to_owned(),
+            payload: "{}".to_owned(),
+            priority: 5,
+            attempt: 1,
+            max_attempts: 3,
+            crashes: 0,
+            waited: Duration::from_secs(7),
+            delayed: Duration::ZERO,
+            carried: Carried::default(),
+        }
+    }
+
+    /// What surrounds a job, and the spans that are made.
+    fn on_a_floor(test: impl FnOnce(&Floor, &Arc<Outbox>, &Capture)) {
+        let capture = Capture::new();
+        let traces = SdkTracerProvider::builder().with_span_processor(capture.clone()).build();
+        let providers = Providers { traces: Some(traces), ..Providers::default() };
+        let signals = Signals::new(&Telemetry::from_providers(providers));
+        let database = TestDatabase::sqlite();
+        actix_rt::System::new().block_on(async {
+            let db = Db::connect(&database.settings(), &Telemetry::disabled()).await.unwrap();
+            let floor = Floor::new(
+                db,
+                None,
+                JobsSettings::default(),
+                Kinds::default(),
+                signals,
+                "worker".to_owned(),
+                &["notes".into()],
+            );
+            test(&floor, &Arc::default(), &capture);
+        });
+    }
+
+    #[test]
+    fn only_a_run_that_begins_has_a_span() {
+        on_a_floor(|floor, outbox, capture| {
+            let done = Waiting::new(leased(1), None, floor, outbox).give_back();
+            assert_eq!((done.held.id, done.span), (1, None));
+            assert!(capture.open().is_empty() && capture.spans().all().is_empty());
+
+            let signals = QueueSignals::new(&"notes".into());
+            let since = Instant::now().checked_sub(Duration::from_secs(2)).unwrap();
+            let waiting = Waiting { since, ..Waiting::new(leased(2), None, floor, outbox) };
+            let run = waiting.begin(floor, &signals, 3);
+            assert_eq!(run.report.place, 3);
+            assert_eq!(capture.open(), ["process notes"]);
+            let spans = capture.spans();
+            let wait = spans.named("jobs.queue.wait").next().expect("what it waited is a span");
+            assert!(wait.end_time.duration_since(wait.start_time).unwrap() >= Duration::from_secs(9));
+        });
+    }
+
+    #[test]
+    fn a_job_whose_dispatcher_ends_is_given_back() {
+        on_a_floor(|floor, outbox, _| {
+            drop(Waiting::new(leased(1), None, floor, outbox));
+            let [done] = &outbox.take()[..] else { panic!("it is lost") };
+            assert!(matches!(done.end, End::Unfinished { then: Then::GiveBack, .. }));
+            assert_eq!(floor.in_hand(), 1, "its lease is kept until that is written");
+        });
+    }
+}
