@@ -72,7 +72,7 @@ async fn turns(db: &Db, times: u64) -> Result<Duration, JobsError> {
 
 async fn fresh(database: &TestDatabase) -> Result<Db, DbError> {
     let db = Db::connect(&database.settings(), &Telemetry::disabled()).await?;
-    db.migrate(&MIGRATIONS).await.map_err(DbError::from)?;
+    db.migrate(&MIGRATIONS).await?;
     Ok(db)
 }
 
