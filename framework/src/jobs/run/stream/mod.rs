@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use deadpool_redis::redis::{Cmd, Pipeline, cmd};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use uuid::Uuid;
 
 use crate::data::{Conn, Db, DbError, Redis, RedisError, RedisReader};
@@ -57,6 +57,8 @@ pub(super) struct Stream {
     room: Notify,
     /// A stream or its group was gone.
     lost: AtomicBool,
+    /// One looks at a time whether the epoch counts: two would begin two.
+    checking: Mutex<()>,
 }
 
 impl Stream {
@@ -102,6 +104,7 @@ impl Stream {
             worker,
             room: Notify::new(),
             lost: AtomicBool::new(false),
+            checking: Mutex::default(),
         };
         for queue in queues {
             stream.ensure_group(queue).await?;

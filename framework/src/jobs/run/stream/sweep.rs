@@ -38,6 +38,8 @@ pub(in crate::jobs::run) async fn sweep(floor: &Floor, stream: &Stream) -> Resul
 
 /// Begins a new epoch if Redis has lost something.
 pub(in crate::jobs::run) async fn check_epoch(floor: &Floor, stream: &Stream) -> Result<(), JobsError> {
+    let _alone = stream.checking.lock().await;
+    let before = stream.epoch();
     let run_id = stream.redis.info().await?.run_id;
     let marker: Option<String> = stream.redis.command("GET", cmd("GET").arg(stream.marker())).await?;
     let marked = marker.as_deref().and_then(|marker| {
@@ -47,12 +49,11 @@ pub(in crate::jobs::run) async fn check_epoch(floor: &Floor, stream: &Stream) ->
     let lost = stream.lost.swap(false, Ordering::AcqRel);
     if let Some((epoch, of_run)) = marked
         && of_run == run_id
-        && (!lost || epoch > stream.epoch())
+        && (!lost || epoch > before)
     {
         stream.advance(epoch);
         return Ok(());
     }
-    let before = stream.epoch();
     let began: Result<_, DbError> = floor
         .db
         .write(async move |conn: &mut Conn| {
@@ -69,9 +70,11 @@ pub(in crate::jobs::run) async fn check_epoch(floor: &Floor, stream: &Stream) ->
     };
     stream.advance(epoch);
     if first {
-        take_back_all(floor, stream).await?;
+        // At once, so that another process that starts now does not begin one more. Should this one die before it has
+        // taken all back, the next sweep does.
         let marker = format!("{epoch}:{run_id}");
         stream.redis.command::<()>("SET", cmd("SET").arg(stream.marker()).arg(marker)).await?;
+        take_back_all(floor, stream).await?;
     }
     Ok(())
 }
