@@ -84,6 +84,7 @@ pub use job::Job;
 pub use kinds::Kinds;
 pub(crate) use name::{check_names, kind as check_kind, queue as check_queue};
 pub use policy::{Causality, Policy};
+#[cfg(feature = "testing")]
 pub(crate) use run::TICK;
 pub use run::{Runner, RunnerReport};
 pub use schedule::{Schedule, ScheduleError};

@@ -42,6 +42,7 @@ use stream::Stream;
 use worker::{JobWorker, Outbox};
 
 pub(crate) use keeper::CHANNEL;
+#[cfg(feature = "testing")]
 pub(crate) use ticks::TICK;
 
 /// How long the runs that are ended at the end of the grace have to be given back.
