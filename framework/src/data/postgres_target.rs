@@ -18,6 +18,9 @@ use super::error::DbError;
 use super::postgres_tls::{Verify, connector};
 use crate::config::DatabaseSettings;
 
+/// How long what was sent to a server may go without a sign of arrival.
+const SILENCE: Duration = Duration::from_secs(30);
+
 /// A parsed `postgres://` URL.
 pub(super) struct Target {
     config: Config,
@@ -54,6 +57,10 @@ impl Target {
             config.application_name(env!("CARGO_PKG_NAME"));
         }
         config.keepalives_idle(Duration::from_secs(60));
+        if config.get_tcp_user_timeout().is_none() {
+            // A server that vanished without a word: the system itself would send again for a quarter of an hour.
+            config.tcp_user_timeout(SILENCE);
+        }
 
         let port = config.get_ports().first().copied().unwrap_or(5432);
         let (host, unix) = match config.get_hosts().first() {

@@ -32,7 +32,7 @@ use super::settings::JobsSettings;
 use crate::actor::Actors;
 use crate::data::{Db, Redis};
 use crate::telemetry::Telemetry;
-use dispatcher::{Dispatcher, MOST};
+use dispatcher::Dispatcher;
 use floor::{Bell, Floor, Stop, name_worker};
 use keeper::Keeper;
 use pause::next_pause;

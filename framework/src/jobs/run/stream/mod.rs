@@ -39,7 +39,7 @@ pub(super) use sweep::{check_epoch, sweep};
 const GROUP: &str = "workers";
 /// Jobs that are published and have not ended, at most, a batch per process more or less. What is published anew, because
 /// its worker died, waits behind them.
-const WINDOW: usize = 1024;
+const WINDOW: usize = 4096;
 /// How long a reader waits for an entry before it looks around.
 const BLOCK: Duration = Duration::from_secs(1);
 /// The oldest Redis whose streams lose nothing that is pending.

@@ -1,18 +1,21 @@
 //! From the database to the stream.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio::time::sleep;
 
 use super::sweep::check_epoch;
 use super::{Stream, WINDOW};
-use crate::data::{Conn, DbError};
+use crate::data::{Conn, DbError, RedisError};
 use crate::jobs::error::JobsError;
-use crate::jobs::run::{Floor, MOST, Stop, next_pause};
+use crate::jobs::run::{Floor, Stop, next_pause};
 use crate::jobs::store::{self, Leased, Then, Unfinished};
 
+/// Leased and published at once at most: enough to keep the workers busy while the database leases the next.
+const BATCH: usize = 1024;
 /// How long to wait for room in the window when nobody says that there is some.
 const ROOM: Duration = Duration::from_millis(20);
 
@@ -36,9 +39,10 @@ pub(in crate::jobs::run) async fn relay_all(floor: &Floor, stream: &Stream) {
 async fn relay(floor: &Floor, stream: &Stream, queue: &Arc<str>) {
     let Some(bell) = floor.bells.get(queue) else { return };
     let mut stop = floor.stop.subscribe();
+    let mut outlet = Outlet { floor, stream, queue, leased: Batch::default(), length: None, next: Next::Now };
     let mut pause = None;
     while *stop.borrow_and_update() == Stop::No {
-        let wait = match publish_due(floor, stream, queue).await {
+        let wait = match outlet.step().await {
             Ok(Next::Now) => {
                 pause = None;
                 continue;
@@ -62,9 +66,12 @@ async fn relay(floor: &Floor, stream: &Stream, queue: &Arc<str>) {
             _ = stop.changed() => {}
             () = sleep(wait) => {}
         }
+        outlet.next = Next::Now;
     }
+    give_back(floor, &outlet.leased.jobs).await;
 }
 
+#[derive(Clone, Copy)]
 enum Next {
     /// There is more.
     Now,
@@ -72,38 +79,87 @@ enum Next {
     In(Duration),
 }
 
-/// Publishes a batch.
-async fn publish_due(floor: &Floor, stream: &Stream, queue: &Arc<str>) -> Result<Next, JobsError> {
-    let room = WINDOW.saturating_sub(stream.length(queue).await?);
-    let want = room.min(MOST);
-    if want == 0 {
-        return Ok(Next::In(ROOM));
+/// The way of a queue's jobs into its stream, one batch behind the other: one is added to the stream while the database
+/// leases the next.
+struct Outlet<'a> {
+    floor: &'a Floor,
+    stream: &'a Stream,
+    queue: &'a Arc<str>,
+    /// To be published in the next step.
+    leased: Batch,
+    /// How many jobs were in the stream when it was last asked.
+    length: Option<usize>,
+    /// When the database may have more.
+    next: Next,
+}
+
+/// Jobs that were leased to the stream in an epoch.
+#[derive(Default)]
+struct Batch {
+    epoch: i64,
+    jobs: Vec<Leased>,
+}
+
+impl Outlet<'_> {
+    /// Publishes the batch that was leased, and leases the next one.
+    async fn step(&mut self) -> Result<Next, JobsError> {
+        let length = match self.length {
+            Some(length) => length + self.leased.jobs.len(),
+            None if self.leased.jobs.is_empty() => self.stream.length(self.queue).await?,
+            None => WINDOW,
+        };
+        let room = if matches!(self.next, Next::Now) { WINDOW.saturating_sub(length).min(BATCH) } else { 0 };
+        let batch = mem::take(&mut self.leased);
+        if room == 0 && batch.jobs.is_empty() {
+            self.length = None;
+            return Ok(Next::In(ROOM));
+        }
+        let epoch = self.stream.epoch();
+        let (length, due) = join(self.publish(&batch), self.lease(epoch, room)).await;
+        // What was leased is published by the next step, whatever became of the batch before it.
+        let leased = due.map(|due| {
+            let interval = self.floor.settings.poll_interval;
+            if due.jobs.len() < room {
+                self.next = Next::In(due.next_in.map_or(interval, |next| next.min(interval)));
+            }
+            self.leased = Batch { epoch, jobs: due.jobs };
+        });
+        self.length = length?;
+        leased?;
+        Ok(if self.leased.jobs.is_empty() { self.next } else { Next::Now })
     }
-    let epoch = stream.epoch();
-    let lease = store::stream_lease(epoch, &stream.worker);
-    let (name, rate) = (queue.to_string(), floor.settings.rate_of(queue));
-    let due: Result<_, DbError> = floor
-        .db
-        .write(async move |conn: &mut Conn| {
-            store::due(conn, &name, rate, want, &lease, store::TO_STREAM).await
-        })
-        .await;
-    let store::Due { jobs, next_in } = due?;
-    if !jobs.is_empty()
-        && let Err(error) = stream.publish(queue, epoch, &jobs).await
-    {
-        give_back(floor, &jobs).await;
-        return Err(error.into());
+
+    async fn lease(&self, epoch: i64, want: usize) -> Result<store::Due, DbError> {
+        if want == 0 {
+            return Ok(store::Due::default());
+        }
+        let lease = store::stream_lease(epoch, &self.stream.worker);
+        let (name, rate) = (self.queue.to_string(), self.floor.settings.rate_of(self.queue));
+        let due =
+            async move |conn: &mut Conn| store::due(conn, &name, rate, want, &lease, store::TO_STREAM).await;
+        self.floor.db.write(due).await
     }
-    if jobs.len() == want {
-        return Ok(Next::Now);
+
+    /// Tells how long the stream is, if it was asked.
+    async fn publish(&self, Batch { epoch, jobs }: &Batch) -> Result<Option<usize>, RedisError> {
+        if jobs.is_empty() {
+            return Ok(None);
+        }
+        match self.stream.publish(self.queue, *epoch, jobs).await {
+            Ok(length) => Ok(Some(length)),
+            Err(error) => {
+                give_back(self.floor, jobs).await;
+                Err(error)
+            }
+        }
     }
-    let interval = floor.settings.poll_interval;
-    Ok(Next::In(next_in.map_or(interval, |next| next.min(interval))))
 }
 
 /// Jobs that may not be in the stream: they are due again. Should some be in it all the same, their tokens are old.
 async fn give_back(floor: &Floor, jobs: &[Leased]) {
+    if jobs.is_empty() {
+        return;
+    }
     let back: Vec<Unfinished> = jobs
         .iter()
         .map(|job| Unfinished { held: job.held(), then: Then::GiveBack, error: None, trace_id: None })
