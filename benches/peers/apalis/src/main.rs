@@ -18,7 +18,7 @@ use tokio::time::timeout;
 type Failed = Box<dyn Error + Send + Sync>;
 
 /// Fetched, and acknowledged, at once at most: of 10 (the default), 100, 500 and 1000 the fastest on both stores.
-fn env(n:&str,d:usize)->usize{std::env::var(n).ok().and_then(|v|v.parse().ok()).unwrap_or(d)}
+const BATCH: usize = 500;
 const QUEUE: &str = "noops";
 /// Enqueued at once.
 const PUSHED: usize = 1000;
@@ -90,23 +90,15 @@ async fn sqlite(file: &str, jobs: usize) -> Result<Duration, Failed> {
     // One connection: with more, a read that goes on to write fails as busy.
     let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
     SqliteStorage::migrations().run(&pool).await?;
-    let config = apalis_sqlite::Config::default().queue(QUEUE).batch_size(env("BATCH",10)).lock_tasks(env("LOCK",1)==1);
+    let config = apalis_sqlite::Config::default().queue(QUEUE).batch_size(BATCH);
     let mut storage = SqliteStorage::<Noop>::new(&pool).with_config(config);
     for batch in batches(jobs) {
         storage.push_bulk(batch).await?;
     }
     let progress = Arc::new(Progress { jobs, ran: AtomicUsize::new(0), all: Notify::new() });
-    let storage = storage.poll_with_interval(Duration::from_millis(env("EVERY",100) as u64));
+    let worker = WorkerBuilder::new("peer").backend(storage).data(progress.clone()).build(noop);
     let start = Instant::now();
-    let running = if env("PAR",0)==1 {
-    let storage = storage.poll_with_interval(POLL);
-    let worker = WorkerBuilder::new("peer").backend(storage).data(progress.clone()).concurrency(env("CONC",100000)).parallelize(tokio::spawn).build(noop);
-    let f: std::pin::Pin<Box<dyn Future<Output=Result<(),String>>>> = Box::pin(async move { worker.run().await.map_err(|error| error.to_string()) }); f
-    } else {
-    let storage = storage.poll_with_interval(POLL);
-    let worker = WorkerBuilder::new("peer").backend(storage).data(progress.clone()).concurrency(env("CONC",100000)).build(noop);
-    let f: std::pin::Pin<Box<dyn Future<Output=Result<(),String>>>> = Box::pin(async move { worker.run().await.map_err(|error| error.to_string()) }); f
-    };
+    let running = tokio::spawn(async move { worker.run().await.map_err(|error| error.to_string()) });
     let done = async {
         progress.all.notified().await;
         loop {
@@ -121,27 +113,18 @@ async fn sqlite(file: &str, jobs: usize) -> Result<Duration, Failed> {
     ended(running, done).await
 }
 
-/// Not more than 7,000: a worker's first fetch takes all that are due through one `unpack` of Lua, which has room for no more.
 async fn redis(url: &str, jobs: usize) -> Result<Duration, Failed> {
     let mut connection = apalis_redis::connect(url).await?;
-    let config = apalis_redis::Config::default().queue(QUEUE).batch_size(env("BATCH",10)).lock_tasks(env("LOCK",1)==1);
+    let config = apalis_redis::Config::default().queue(QUEUE).batch_size(BATCH);
     let done_set = config.done_jobs_set();
     let mut storage = RedisStorage::<Noop>::new(connection.clone()).with_config(config);
     for batch in batches(jobs) {
         storage.push_bulk(batch).await?;
     }
     let progress = Arc::new(Progress { jobs, ran: AtomicUsize::new(0), all: Notify::new() });
-    let storage = storage.poll_with_interval(Duration::from_millis(env("EVERY",100) as u64));
+    let worker = WorkerBuilder::new("peer").backend(storage).data(progress.clone()).build(noop);
     let start = Instant::now();
-    let running = if env("PAR",0)==1 {
-    let storage = storage.poll_with_interval(POLL);
-    let worker = WorkerBuilder::new("peer").backend(storage).data(progress.clone()).concurrency(env("CONC",100000)).parallelize(tokio::spawn).build(noop);
-    let f: std::pin::Pin<Box<dyn Future<Output=Result<(),String>>>> = Box::pin(async move { worker.run().await.map_err(|error| error.to_string()) }); f
-    } else {
-    let storage = storage.poll_with_interval(POLL);
-    let worker = WorkerBuilder::new("peer").backend(storage).data(progress.clone()).concurrency(env("CONC",100000)).build(noop);
-    let f: std::pin::Pin<Box<dyn Future<Output=Result<(),String>>>> = Box::pin(async move { worker.run().await.map_err(|error| error.to_string()) }); f
-    };
+    let running = tokio::spawn(async move { worker.run().await.map_err(|error| error.to_string()) });
     let done = async {
         progress.all.notified().await;
         loop {
@@ -156,7 +139,7 @@ async fn redis(url: &str, jobs: usize) -> Result<Duration, Failed> {
 
 /// The time that it took, unless the worker ends before or it takes too long.
 async fn ended(
-    running: std::pin::Pin<Box<dyn Future<Output=Result<(),String>>>>,
+    running: tokio::task::JoinHandle<Result<(), String>>,
     done: impl Future<Output = Result<Duration, Failed>>,
 ) -> Result<Duration, Failed> {
     tokio::select! {
