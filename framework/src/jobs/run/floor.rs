@@ -88,6 +88,8 @@ struct InHand {
     entry: Option<(Arc<str>, EntryId)>,
     cancel: watch::Sender<Option<Cancelled>>,
     settled: Arc<AtomicBool>,
+    /// Its end is being written.
+    settling: bool,
 }
 
 /// What a run gets of its job's entry.
@@ -125,7 +127,7 @@ impl Floor {
         let (cancel, cancelled) = watch::channel(None);
         let settled = Arc::<AtomicBool>::default();
         let entered = Entered { cancelled, settled: Arc::clone(&settled) };
-        self.in_hand.lock().insert(held.id, InHand { held, entry, cancel, settled });
+        self.in_hand.lock().insert(held.id, InHand { held, entry, cancel, settled, settling: false });
         entered
     }
 
@@ -144,6 +146,16 @@ impl Floor {
             _ => {}
         }
         left.and_then(|job| job.entry).map(|(_, entry)| entry)
+    }
+
+    /// The ends of these jobs are being written: that tells whether their leases were held, and nothing else.
+    pub(super) fn settle(&self, jobs: impl IntoIterator<Item = Held>) {
+        let mut in_hand = self.in_hand.lock();
+        for held in jobs {
+            if let Some(job) = in_hand.get_mut(&held.id).filter(|job| job.held == held) {
+                job.settling = true;
+            }
+        }
     }
 
     /// What is held on a lease of the database.
@@ -176,7 +188,7 @@ impl Floor {
             let reason = match beats.get(&held.id) {
                 Some(false) => continue,
                 Some(true) => Cancelled::Requested,
-                None if job.settled.load(Ordering::Acquire) => continue,
+                None if job.settling || job.settled.load(Ordering::Acquire) => continue,
                 None => Cancelled::LeaseLost,
             };
             let changed = job.cancel.send_if_modified(|told| told.replace(reason) != Some(reason));

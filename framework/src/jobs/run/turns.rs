@@ -41,6 +41,7 @@ impl Desk {
         }
         let settle = self.unsettled.len().min(MOST);
         let done: Vec<Done> = self.unsettled.drain(..settle).collect();
+        self.floor.settle(done.iter().map(|done| done.held));
         let turn = Turn {
             completed: done
                 .iter()

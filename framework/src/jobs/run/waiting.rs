@@ -70,6 +70,7 @@ mod tests {
     use super::*;
     use crate::data::Db;
     use crate::jobs::carried::Carried;
+    use crate::jobs::context::Cancelled;
     use crate::jobs::kinds::Kinds;
     use crate::jobs::run::signals::Signals;
     use crate::jobs::settings::JobsSettings;
@@ -131,6 +132,18 @@ mod tests {
             let spans = capture.spans();
             let wait = spans.named("jobs.queue.wait").next().expect("what it waited is a span");
             assert!(wait.end_time.duration_since(wait.start_time).unwrap() >= Duration::from_secs(9));
+        });
+    }
+
+    #[test]
+    fn a_heartbeat_that_comes_while_a_job_is_settled_takes_no_lease_for_lost() {
+        on_a_floor(|floor, outbox, _| {
+            let (kept, settled) = (leased(1).held(), leased(2).held());
+            let waiting = [leased(1), leased(2)].map(|job| Waiting::new(job, None, floor, outbox));
+            floor.settle([settled]);
+            assert_eq!(floor.hear(&[kept, settled], &[]), 1);
+            let told = waiting.each_ref().map(|waiting| *waiting.entered.cancelled.borrow());
+            assert_eq!(told, [Some(Cancelled::LeaseLost), None]);
         });
     }
 
