@@ -1,8 +1,9 @@
 //! Many services in one process, and what happens when one stops or is described wrongly.
 
+use opentelemetry::trace::SpanId;
 use orders::create_app;
 use serde_json::Value;
-use spanbox::testing::TestApp;
+use spanbox::testing::{Spans, TestApp};
 
 use crate::orders::{becomes, place};
 use crate::stored::{Records, count, orders};
@@ -49,6 +50,36 @@ async fn a_stop_right_after_the_answer_leaves_every_order_to_the_next_start_or_f
     assert!(done.values().all(|order| order.attempts == 1), "{done:?}");
     records.close().await;
     app.stop().await;
+}
+
+#[actix::test]
+async fn a_stop_is_a_trace_of_its_own_with_a_span_and_its_counts_for_each_phase() {
+    let app = TestApp::start(create_app).await;
+    for _ in 0..20 {
+        place(&app, "Widget", "1.00").await;
+    }
+    let (report, spans) = app.stop().await;
+    let stop = spans.named("service.stop").next().unwrap();
+    let all = spans.of_trace(stop.span_context.trace_id());
+    assert_eq!(stop.parent_span_id, SpanId::INVALID);
+    let count = |phase: &str, counted: &str| -> u64 {
+        let span = all.find_path(&["service.stop", phase]).unwrap_or_else(|| panic!("{phase} is missing"));
+        Spans::attribute(span, counted)
+            .unwrap_or_else(|| panic!("{phase} tells no {counted}"))
+            .parse()
+            .unwrap()
+    };
+    for (phase, counted, reported) in [
+        ("service.stop.requests", "spanbox.stop.finished", report.requests_finished as u64),
+        ("service.stop.requests", "spanbox.stop.abandoned", 0),
+        ("service.stop.jobs", "spanbox.stop.finished", report.jobs_finished as u64),
+        ("service.stop.jobs", "spanbox.stop.given_back", report.jobs_given_back as u64),
+        ("service.stop.mailboxes", "spanbox.stop.finished", report.messages_handled),
+        ("service.stop.hooks", "spanbox.stop.failed", 0),
+        ("service.stop.database", "spanbox.stop.abandoned", 0),
+    ] {
+        assert_eq!(count(phase, counted), reported, "{phase} {counted}");
+    }
 }
 
 #[test]

@@ -61,6 +61,9 @@ async fn order_and_stop(orders: usize, protocol: &str) -> Vec<ReceivedSpan> {
     receiver.spans()
 }
 
+/// The roots that are the service's own.
+const OWN: [&str; 2] = ["service.start", "service.stop"];
+
 /// No span twice, none that ends before it starts, none without a cause, and all of one service.
 fn assert_whole(spans: &[ReceivedSpan]) {
     let by_id: HashMap<_, _> = spans.iter().map(|span| (span.span_id.as_str(), span)).collect();
@@ -70,7 +73,7 @@ fn assert_whole(spans: &[ReceivedSpan]) {
         assert_eq!(span.resource["service.name"], "orders", "{span:?}");
         if span.parent_id.is_empty() {
             let explained = matches!(span.kind, "server" | "consumer")
-                || span.name == "service.start"
+                || OWN.contains(&&*span.name)
                 || !span.links.is_empty();
             assert!(explained, "a root without a reason: {span:?}");
         }
@@ -92,8 +95,8 @@ fn assert_orders(spans: &[ReceivedSpan], orders: usize) {
     for span in spans {
         traces.entry(&span.trace_id).or_default().push(span);
     }
-    traces.retain(|_, spans| !spans.iter().any(|span| span.name == "service.start"));
-    assert_eq!(traces.len(), orders, "a trace per order, and one of the start");
+    traces.retain(|_, spans| !spans.iter().any(|span| OWN.contains(&&*span.name)));
+    assert_eq!(traces.len(), orders, "a trace per order, and those of the start and the stop");
     for tree in traces.values() {
         let roots: Vec<_> =
             tree.iter().filter(|span| span.parent_id.is_empty()).map(|span| &span.name).collect();

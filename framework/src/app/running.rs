@@ -1,7 +1,9 @@
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use opentelemetry::trace::FutureExt as _;
 use serde::Serialize;
 use tokio::time::{sleep, timeout};
 
@@ -12,7 +14,7 @@ use super::stops::Stops;
 use crate::actor::Actors;
 use crate::data::Db;
 use crate::jobs::Runner;
-use crate::telemetry::{Telemetry, ThreadGuard};
+use crate::telemetry::{self, Telemetry, ThreadGuard};
 use crate::web::{Health, WebSignals};
 
 /// How late the server may notice that its last worker has ended.
@@ -137,7 +139,24 @@ impl Running {
 
     /// Stops in order: readiness and the leasing of jobs, requests, jobs, mailboxes, stop hooks and extensions, database,
     /// telemetry. Each phase has a share of `server.shutdown_grace`; the telemetry has `telemetry.flush_timeout` after it.
+    ///
+    /// It is a trace of its own, `service.stop`, with a span for each phase before the last and what it counted.
     pub async fn stop(mut self) -> StopReport {
+        let root = self.telemetry.root();
+        let drained = async { telemetry::span("service.stop").run(self.drain()).await };
+        let mut report = drained.with_context(root).await;
+        // Whatever is logged from here on reaches stderr alone.
+        let flushed = self.telemetry.shutdown(self.flush_timeout);
+        report.telemetry_flushed = flushed.is_complete();
+        if !report.telemetry_flushed {
+            tracing::warn!(%flushed, "not everything that was recorded could be sent");
+        }
+        report
+    }
+}
+
+impl Running {
+    async fn drain(&mut self) -> StopReport {
         let deadline = Instant::now().checked_add(self.grace).unwrap_or_else(far);
         let mut report = StopReport::default();
         self.health.drain();
@@ -145,32 +164,30 @@ impl Running {
             jobs.stop_leasing();
         }
         if let Some(listening) = &self.listening {
-            self.stop_requests(listening, &mut report).await;
+            let requests = self.stop_requests(listening, &mut report);
+            telemetry::span("service.stop.requests").run(requests).await;
         }
         if let Some(jobs) = &mut self.jobs {
-            let drained = jobs.drain(deadline).await;
-            report.jobs_finished = drained.finished;
-            report.jobs_given_back = drained.given_back;
+            telemetry::span("service.stop.jobs").run(stop_jobs(jobs, deadline, &mut report)).await;
         }
-
-        let drained = self.actors.drain(deadline).await;
-        report.messages_handled = drained.handled;
-        report.messages_abandoned = drained.abandoned;
-        report.actors_unresponsive = drained.unresponsive.len();
-        if !drained.unresponsive.is_empty() {
-            tracing::warn!(
-                actors = drained.unresponsive.join(", "),
-                "these actors did not let go of their thread"
-            );
-        }
-
+        let mailboxes = stop_actors(&self.actors, deadline, &mut report);
+        telemetry::span("service.stop.mailboxes").run(mailboxes).await;
         if let Some(jobs) = self.jobs.take() {
             jobs.close();
         }
-        report.stops_failed = self.stops.run(deadline).await;
+        let stops = mem::take(&mut self.stops);
+        let hooks = async {
+            report.stops_failed = stops.run(deadline).await;
+            set_count("spanbox.stop.failed", report.stops_failed);
+        };
+        telemetry::span("service.stop.hooks").run(hooks).await;
         if let Some(db) = &self.db {
             let left = deadline.saturating_duration_since(Instant::now()).max(LAST_UNITS);
-            report.units_abandoned = db.close(left).await.abandoned;
+            let database = async {
+                report.units_abandoned = db.close(left).await.abandoned;
+                set_count("spanbox.stop.abandoned", report.units_abandoned);
+            };
+            telemetry::span("service.stop.database").run(database).await;
         }
         tracing::info!(
             service = self.name,
@@ -185,17 +202,9 @@ impl Running {
             units_abandoned = report.units_abandoned,
             "stopped"
         );
-        // Whatever is logged from here on reaches stderr alone.
-        let flushed = self.telemetry.shutdown(self.flush_timeout);
-        report.telemetry_flushed = flushed.is_complete();
-        if !report.telemetry_flushed {
-            tracing::warn!(%flushed, "not everything that was recorded could be sent");
-        }
         report
     }
-}
 
-impl Running {
     /// Takes no more requests, and waits for those that are there.
     async fn stop_requests(&self, listening: &Listening, report: &mut StopReport) {
         let (finished, cut_off) = (self.signals.finished(), self.signals.cut_off());
@@ -213,7 +222,35 @@ impl Running {
         }
         report.requests_finished = self.signals.finished() - finished;
         report.requests_abandoned = self.signals.in_flight() + self.signals.cut_off() - cut_off;
+        set_count("spanbox.stop.finished", report.requests_finished);
+        set_count("spanbox.stop.abandoned", report.requests_abandoned);
     }
+}
+
+async fn stop_jobs(jobs: &mut Runner, deadline: Instant, report: &mut StopReport) {
+    let drained = jobs.drain(deadline).await;
+    report.jobs_finished = drained.finished;
+    report.jobs_given_back = drained.given_back;
+    set_count("spanbox.stop.finished", drained.finished);
+    set_count("spanbox.stop.given_back", drained.given_back);
+}
+
+async fn stop_actors(actors: &Actors, deadline: Instant, report: &mut StopReport) {
+    let drained = actors.drain(deadline).await;
+    report.messages_handled = drained.handled;
+    report.messages_abandoned = drained.abandoned;
+    report.actors_unresponsive = drained.unresponsive.len();
+    set_count("spanbox.stop.finished", drained.handled);
+    set_count("spanbox.stop.abandoned", drained.abandoned);
+    if !drained.unresponsive.is_empty() {
+        let actors = drained.unresponsive.join(", ");
+        tracing::warn!(actors, "these actors did not let go of their thread");
+    }
+}
+
+/// An attribute of the phase's span.
+fn set_count(name: &'static str, count: impl TryInto<i64>) {
+    telemetry::set_attribute(name, count.try_into().unwrap_or(i64::MAX));
 }
 
 /// Waits until there has been no request for a while: an idle HTTP/2 connection, which the server would wait for,

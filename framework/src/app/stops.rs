@@ -5,7 +5,7 @@ use futures_util::FutureExt as _;
 use tokio::time::timeout_at;
 
 use crate::module::OnStop;
-use crate::telemetry::panic_message;
+use crate::telemetry::{self, panic_message};
 
 /// What all of them get when there is no grace left.
 const LAST: Duration = Duration::from_secs(1);
@@ -28,7 +28,8 @@ impl Stops {
         for (name, stop) in self.started.into_iter().rev() {
             // The hook may panic before it gives its future, too.
             let stopping = AssertUnwindSafe(async move { stop().await }).catch_unwind();
-            match timeout_at(until.into(), stopping).await {
+            let span = telemetry::span("service.stop.hook").attribute("spanbox.name", name);
+            match span.run(timeout_at(until.into(), stopping)).await {
                 Ok(Ok(())) => continue,
                 Ok(Err(panic)) => {
                     tracing::error!(name, panic = panic_message(&*panic), "it panicked at the stop")

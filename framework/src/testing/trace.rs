@@ -7,6 +7,8 @@ use crate::jobs::TICK;
 
 /// The root of what a service does while it starts.
 const START: &str = "service.start";
+/// And while it stops.
+const STOP: &str = "service.stop";
 
 /// Spans that have ended, and what can be asked of them. `Debug` draws them as trees.
 #[derive(Clone, Default)]
@@ -78,14 +80,14 @@ impl Spans {
 
     /// What is wrong with the causality of these spans, one line each: a span whose parent never ended or is not
     /// here, and a root that nothing explains. A root is explained when it is a request (SERVER), a job (CONSUMER), a
-    /// schedule's tick, the start of the service, or linked to what caused it.
+    /// schedule's tick, the start or the stop of the service, or linked to what caused it.
     #[must_use]
     pub fn gaps(&self) -> Vec<String> {
         let mut gaps = Vec::new();
         for span in &self.0 {
             if span.parent_span_id == SpanId::INVALID {
                 let explained = matches!(span.span_kind, SpanKind::Server | SpanKind::Consumer)
-                    || [START, TICK].contains(&&*span.name)
+                    || [START, STOP, TICK].contains(&&*span.name)
                     || !span.links.links.is_empty();
                 if !explained {
                     gaps.push(format!("`{}` has no parent and no link: its cause is lost", span.name));
