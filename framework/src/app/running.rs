@@ -20,6 +20,9 @@ use crate::web::{Health, WebSignals};
 /// How late the server may notice that its last worker has ended.
 const SERVER_STEP: Duration = Duration::from_millis(1500);
 
+/// Within this a second signal is the first one.
+const SAME_SIGNAL: Duration = Duration::from_millis(250);
+
 /// How long without a request is long enough.
 const QUIET: Duration = Duration::from_secs(1);
 
@@ -130,8 +133,8 @@ impl Running {
         tracing::info!(signal, "stopping");
         tokio::select! {
             report = self.stop() => report,
-            _ = signals.next() => {
-                tracing::warn!("asked to stop a second time: leaving at once");
+            signal = second(signals) => {
+                tracing::warn!(signal, "asked to stop a second time: leaving at once");
                 std::process::exit(130)
             }
         }
@@ -224,6 +227,17 @@ impl Running {
         report.requests_abandoned = self.signals.in_flight() + self.signals.cut_off() - cut_off;
         set_count("spanbox.stop.finished", report.requests_finished);
         set_count("spanbox.stop.abandoned", report.requests_abandoned);
+    }
+}
+
+/// The next signal that is not the first one told twice, as when a supervisor signals a process and its group.
+async fn second(signals: &mut Signals) -> &'static str {
+    let first = Instant::now();
+    loop {
+        let signal = signals.next().await;
+        if first.elapsed() >= SAME_SIGNAL {
+            return signal;
+        }
     }
 }
 

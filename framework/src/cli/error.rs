@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::app::{BootError, BootErrors};
@@ -22,6 +23,10 @@ pub(super) enum CliError {
     UnconfirmedDiscard,
     #[error("this service has no database, so there is {0}")]
     NoDatabase(&'static str),
+    #[error(
+        "there is no database at {}: if `database.url` is meant so, make it with `{service} migrate up`", .file.display()
+    )]
+    NoFile { file: PathBuf, service: &'static str },
     #[error(
         "this service keeps no jobs: its migrations would have to end in `.with(&spanbox::jobs::MIGRATIONS)`"
     )]

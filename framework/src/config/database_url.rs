@@ -1,5 +1,7 @@
 //! The database's URL: checked at boot, shown without its password.
 
+use std::path::Path;
+
 use serde::Serializer;
 use url::Url;
 
@@ -25,11 +27,16 @@ fn display(raw: &str) -> String {
     url.into()
 }
 
+/// The file that an SQLite URL names.
+pub(super) fn sqlite_file(raw: &str) -> Option<&Path> {
+    let path = raw.strip_prefix("sqlite:")?;
+    Some(Path::new(path.strip_prefix("//").unwrap_or(path)))
+}
+
 /// What is wrong with a database URL, without showing it.
 pub(super) fn check(raw: &str) -> Result<(), String> {
-    if let Some(path) = raw.strip_prefix("sqlite:") {
-        let path = path.strip_prefix("//").unwrap_or(path);
-        return if path.is_empty() {
+    if let Some(path) = sqlite_file(raw) {
+        return if path.as_os_str().is_empty() {
             Err("names no file: use e.g. sqlite://var/orders.db, or sqlite:///abs/path.db".to_owned())
         } else {
             Ok(())

@@ -1,12 +1,12 @@
 //! The framework's own sections, one plain struct each. A module adds its own by implementing [`Section`].
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::endpoint;
+use super::{database_url, endpoint};
 use crate::redact::Secret;
 
 /// A table of the configuration: plain data, every field with a default (`#[serde(default)]` on the struct).
@@ -195,6 +195,13 @@ pub enum SqliteSynchronous {
     Normal,
     /// Syncs at every commit.
     Full,
+}
+
+impl DatabaseSettings {
+    /// The file of an SQLite database.
+    pub(crate) fn sqlite_file(&self) -> Option<&Path> {
+        database_url::sqlite_file(self.url.expose())
+    }
 }
 
 impl Default for DatabaseSettings {

@@ -231,9 +231,22 @@ where
                 let state = state(migration, false);
                 MigrationState { applied: applied.contains(&state.version), ..state }
             }));
+            let unknown =
+                applied.into_iter().filter(|have| known.iter().all(|known| version(known) != *have));
+            done.extend(unknown.map(|version| MigrationState {
+                name: format!("{version} (unknown to this version of the service)"),
+                version,
+                applied: true,
+            }));
         }
         Task::Up => {
             let have = applied(conn)?;
+            for version in have.iter().filter(|have| !known.iter().any(|known| version(known) == **have)) {
+                tracing::warn!(
+                    version,
+                    "the database has a migration that this version of the service does not know"
+                );
+            }
             for migration in known.iter().filter(|migration| !have.contains(&version(migration))) {
                 let step = |conn: &mut C| -> Result<(), Failure> { conn.run_migration(migration).map(drop) };
                 if exclusively(conn, migration, false, &step, &alone)? {

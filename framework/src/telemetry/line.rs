@@ -6,6 +6,8 @@ use opentelemetry::trace::SpanContext;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
+use super::nobody;
+
 /// A record as one line of JSON:
 /// `{"timestamp":…,"level":…,"target":…,"message":…,"service":…,"trace_id":…,"span_id":…,"fields":{…}}`.
 ///
@@ -31,7 +33,7 @@ pub(super) fn json(
     json_string(line, &record.message);
     line.push_str(",\"service\":");
     json_string(line, service);
-    if span.is_valid() {
+    if is_told(span) {
         push(line, format_args!(",\"trace_id\":\"{}\",\"span_id\":\"{}\"", span.trace_id(), span.span_id()));
     }
     if !record.fields.is_empty() {
@@ -40,6 +42,11 @@ pub(super) fn json(
         line.push('}');
     }
     line.push_str("}\n");
+}
+
+/// Whether anybody could look for the trace.
+fn is_told(span: &SpanContext) -> bool {
+    span.is_valid() && *span != nobody()
 }
 
 /// A record as one line for people: time (UTC), level, target, message, fields and the trace's id.
@@ -67,7 +74,7 @@ pub(super) fn pretty(
     push(line, format_args!("{level_colour}{level:>5}{reset} {dim}{target}{reset}: "));
     line.push_str(&record.message);
     line.push_str(&record.fields);
-    if span.is_valid() {
+    if is_told(span) {
         push(line, format_args!(" {dim}trace={}{reset}", span.trace_id()));
     }
     line.push('\n');

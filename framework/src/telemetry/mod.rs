@@ -58,6 +58,7 @@ mod worker;
 mod tests;
 
 pub use error::TelemetryError;
+pub(crate) use handle::nobody;
 pub use handle::{Providers, Telemetry, ThreadGuard};
 pub(crate) use panic::panic_message;
 pub use pipeline::{ShutdownReport, SignalReport};

@@ -58,10 +58,14 @@ async fn a_second_signal_ends_a_worker_at_once(ground: Ground) {
     eventually("it runs", async || ground.number("SELECT COUNT(*) AS number FROM executions").await == 1)
         .await;
     process.signal(Signal::TERM);
-    // Two signals of a kind that come together are one.
     eventually("it heard the first", async || ground.logged().contains("stopping")).await;
+    // Those that come together with the first are one with it.
     let asked = Instant::now();
-    process.signal(Signal::TERM);
+    eventually("it leaves", async || {
+        process.signal(Signal::TERM);
+        process.has_ended().is_some()
+    })
+    .await;
     let status = process.ends().await;
     assert_eq!(status.code(), Some(130), "{status}");
     let took = asked.elapsed();

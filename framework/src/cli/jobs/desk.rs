@@ -24,6 +24,9 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) async fn open(ready: &Ready) -> Result<Self, CliError> {
         let settings = ready.config().get::<DatabaseSettings>().unwrap_or_default();
+        if let Some(file) = settings.sqlite_file().filter(|file| !file.exists()) {
+            return Err(CliError::NoFile { file: file.to_owned(), service: ready.name() });
+        }
         Ok(Self {
             db: ready.database().await?,
             service: ready.name(),

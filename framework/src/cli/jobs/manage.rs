@@ -26,7 +26,7 @@ pub(super) struct Discard {
     #[command(flatten)]
     which: Which,
     /// In production, with --all: yes, that is meant
-    #[arg(long, requires = "all")]
+    #[arg(long, requires = "all", conflicts_with = "ids")]
     yes: bool,
 }
 
@@ -40,19 +40,20 @@ pub(super) struct Cancel {
 #[derive(Args)]
 struct Which {
     /// The ids of the jobs
+    // What goes with --all conflicts with ids: clap takes a flag that is not given for one with a value.
     #[arg(required_unless_present = "all", conflicts_with = "all", value_parser = id)]
     ids: Vec<i64>,
     /// All dead and parked jobs of a queue, in batches
     #[arg(long, requires = "queue")]
     all: bool,
     /// With --all: the queue
-    #[arg(long, short, requires = "all", value_parser = queue)]
+    #[arg(long, short, requires = "all", conflicts_with = "ids", value_parser = queue)]
     queue: Option<String>,
     /// With --all: only jobs of this kind
-    #[arg(long, short, requires = "all", value_parser = kind)]
+    #[arg(long, short, requires = "all", conflicts_with = "ids", value_parser = kind)]
     kind: Option<String>,
     /// With --all: only jobs in this state
-    #[arg(long, short, requires = "all", value_parser = aside())]
+    #[arg(long, short, requires = "all", conflicts_with = "ids", value_parser = aside())]
     state: Option<State>,
 }
 

@@ -11,7 +11,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::floor::{Bell, Floor};
 use super::others::Others;
-use super::stream::{check_epoch, relay_all, sweep};
+use super::stream::{check_epoch, relay_all, sweep, take_back_forsaken};
 use crate::actor;
 use crate::data::{Conn, DbError, Heard, Listener};
 use crate::jobs::State;
@@ -169,8 +169,9 @@ async fn take_from_the_dead(floor: &Floor, others: &mut Others) -> Result<(), Jo
     if !others.may_be_judged(Instant::now()) {
         return Ok(());
     }
-    if let Some(stream) = &floor.stream {
-        sweep(floor, stream).await?;
+    match &floor.stream {
+        Some(stream) => sweep(floor, stream).await?,
+        None => take_back_forsaken(floor).await?,
     }
     loop {
         let crashes = floor.settings.max_crashes;

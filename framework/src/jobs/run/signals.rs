@@ -18,7 +18,7 @@ use crate::jobs::messaging::{
 };
 use crate::jobs::policy::Policy;
 use crate::jobs::store::{Backlog, Leased};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{self, Telemetry};
 
 /// Upper bounds of the histograms, in seconds.
 const BOUNDS: [f64; 15] =
@@ -212,14 +212,7 @@ impl Signals {
 
     /// A context in which nothing is recorded: looking for jobs where there are none is nobody's trace.
     pub(super) fn quiet(&self) -> Context {
-        let nobody = SpanContext::new(
-            opentelemetry::TraceId::from(1),
-            opentelemetry::SpanId::from(1),
-            opentelemetry::TraceFlags::default(),
-            true,
-            opentelemetry::trace::TraceState::default(),
-        );
-        self.root.with_remote_span_context(nobody)
+        self.root.with_remote_span_context(telemetry::nobody())
     }
 
     /// What is recorded of schedules.

@@ -29,8 +29,8 @@ pub use rate::{Due, Rate, due, take};
 pub use schedule::{LastTicks, advance_schedule, begin_schedules, last_ticks};
 pub use settle::{Settled, Then, Unfinished, complete, fail, release, settle};
 pub use stream::{
-    Identity, InStream, TO_STREAM, adopt, expire, identify, next_epoch, of_stream, published, publishers,
-    still_held, stream_lease,
+    Identity, InStream, TO_STREAM, adopt, expire, forsaken, identify, next_epoch, of_stream, published,
+    publishers, still_held, stream_lease,
 };
 
 /// No time is further away: a hundred years, so that adding to a time of the database never overflows.

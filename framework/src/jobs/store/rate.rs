@@ -71,13 +71,14 @@ pub async fn take(
     let row: BusyRow = query!(&mut *conn, c => sql::<Busy>().text(queue).get_result(c).await)?;
     let interval = rate.interval();
     let bucket = interval.saturating_mul(i64::from(rate.jobs.max(1)));
-    // A clock that was set back must not stop the queue for longer than the bucket takes to fill.
+    // Neither a clock that was set back nor a slower rate of before may stop the queue for longer than the bucket takes
+    // to fill.
     let busy_until = row.busy_until.clamp(row.clock, row.clock.saturating_add(bucket));
     let free = (row.clock + bucket - busy_until) / interval;
     let limit = limit.min(usize::try_from(free).unwrap_or(0));
     let jobs = if limit == 0 { Vec::new() } else { lease(conn, queue, limit, worker, time).await? };
     let begun = i64::try_from(jobs.len()).unwrap_or(i64::MAX);
-    if begun > 0 {
+    if begun > 0 || busy_until < row.busy_until {
         let spend = sql::<Spend>().number(busy_until + interval * begun).text(queue);
         query!(conn, c => spend.execute(c).await)?;
     }

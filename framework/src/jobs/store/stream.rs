@@ -147,6 +147,25 @@ pub async fn published(conn: &mut Conn, worker: &str, limit: usize) -> Result<Ve
     query!(conn, c => statement.load(c).await)
 }
 
+pub(super) struct Forsaken;
+
+impl Statement for Forsaken {
+    const SQL: &'static str = "\
+        SELECT id, token, queue FROM spanbox_jobs \
+        WHERE state = 'running' AND lease_until > :now + ? AND lease_until < :now + ? ORDER BY lease_until LIMIT ?";
+}
+
+/// Up to `limit` jobs that were leased to a stream longer ago than `age`, whoever published them.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn forsaken(conn: &mut Conn, age: Duration, limit: usize) -> Result<Vec<InStream>, DbError> {
+    let before = micros(TO_STREAM.saturating_sub(age));
+    let statement = sql::<Forsaken>().number(micros(LONG)).number(before).number(count(limit));
+    query!(conn, c => statement.load(c).await)
+}
+
 /// As [`Heartbeat`](super::lease::Heartbeat), without prolonging: such a lease has no end.
 pub(super) struct StillHeld;
 

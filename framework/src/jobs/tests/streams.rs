@@ -138,6 +138,26 @@ async fn what_a_publisher_died_over_before_redis_had_it_is_published() {
 }
 
 #[actix::test]
+async fn what_stands_in_a_stream_is_run_where_the_database_hands_jobs_out_again() {
+    let fixture = Fixture::new(TestDatabase::sqlite()).await;
+    let ids = [fixture.act(act(Does::Pass)).await, fixture.act(act(Does::Pass)).await];
+    let name = store::stream_lease(3, "of a process that is gone");
+    let stream =
+        async move |conn: &mut Conn| Ok(store::lease(conn, "notes", 2, &name, store::TO_STREAM).await?.len());
+    assert_eq!(fixture.write(stream).await, 2);
+    let [old, fresh] = ids;
+    fixture
+        .sql(format!("UPDATE spanbox_jobs SET lease_until = lease_until - 61000000 WHERE id = {old}"))
+        .await;
+    let process = Process::start(&fixture, short(), &Telemetry::disabled()).await;
+    let record = fixture.becomes(old, State::Completed).await;
+    assert_eq!((record.attempt, record.crashes), (1, 0));
+    // What was published a moment ago may be run by who still has the other transport.
+    fixture.becomes(fresh, State::Running).await;
+    process.end().await;
+}
+
+#[actix::test]
 #[cfg_attr(not(has_redis), ignore = "Redis is not installed")]
 async fn what_was_delivered_to_a_dead_worker_counts_a_crash_and_is_run() {
     let (_server, fixture) = fixture().await;

@@ -10,6 +10,7 @@ on_both!(
     what_is_rescued_after_the_suspect_is_not_to_blame_either,
     a_rate_lets_so_many_through_and_no_more,
     a_rate_counts_what_was_leased_and_not_what_was_asked_for,
+    a_rate_that_was_raised_holds_at_once,
 );
 
 async fn lease_as(fixture: &Fixture, worker: &'static str, limit: usize) -> Vec<Leased> {
@@ -125,6 +126,21 @@ async fn a_rate_lets_so_many_through_and_no_more(fixture: Fixture) {
     let (jobs, wait) = take(&fixture, rate, 4).await;
     assert_eq!(jobs, 0);
     assert!(wait.unwrap() <= Duration::from_secs(600));
+    // Nor is it stopped anew by every look: after that time it goes on.
+    fixture.sql("UPDATE spanbox_rates SET busy_until = busy_until - 600000000").await;
+    assert_eq!(take(&fixture, rate, 4).await.0, 1);
+}
+
+async fn a_rate_that_was_raised_holds_at_once(fixture: Fixture) {
+    fixture.enqueue_many(20).await;
+    let hour = Duration::from_secs(3600);
+    assert_eq!(take(&fixture, Rate { jobs: 1, per: hour }, 4).await.0, 1);
+    let raised = Rate { jobs: 3_600_000_000, per: hour };
+    let mut looks = 0;
+    while take(&fixture, raised, 1).await.0 == 0 {
+        looks += 1;
+        assert!(looks < 10_000, "what was booked under the slower rate stops it");
+    }
 }
 
 async fn a_rate_counts_what_was_leased_and_not_what_was_asked_for(fixture: Fixture) {

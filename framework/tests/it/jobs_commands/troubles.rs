@@ -96,7 +96,10 @@ fn words_that_make_no_command_are_exit_code_2_and_say_what_would() {
         ("jobs retry --queue bills", "--all"),
         ("jobs retry 1 --all --queue bills", "cannot be used with"),
         ("jobs discard --all --queue bills --state running", "[possible values: dead, parked]"),
-        ("jobs discard 1 --yes", "--all"),
+        ("jobs discard 1 --yes", "cannot be used with"),
+        ("jobs discard 1 --queue a", "cannot be used with"),
+        ("jobs retry --kind b 1", "cannot be used with"),
+        ("jobs discard --queue a", "<IDS>"),
         ("jobs cancel", "<IDS>..."),
         ("jobs lits", "a similar subcommand exists: 'list'"),
     ] {
@@ -122,5 +125,5 @@ fn a_service_without_jobs_or_a_database_that_is_not_there_is_told() {
     assert!(told.contains("cannot connect to PostgreSQL at") && told.contains("127.0.0.1:1"), "{told}");
     let nowhere = vec![("DATABASE_URL", "sqlite:///dev/null/none.db".to_owned())];
     let told = run_in(nowhere, "jobs retry 1").failed(1);
-    assert!(told.contains("cannot open the SQLite database /dev/null/none.db"), "{told}");
+    assert!(told.contains("there is no database at /dev/null/none.db: "), "{told}");
 }

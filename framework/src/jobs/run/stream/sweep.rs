@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use deadpool_redis::redis::{Pipeline, cmd};
 
@@ -17,6 +18,8 @@ use crate::jobs::store::{self, Held, Then, Unfinished};
 const BATCH: usize = 500;
 /// A consumer that has been away for so many leases, and has nothing pending, is forgotten.
 const FORGOTTEN: u32 = 30;
+/// For so long the processes of before may go on, while all are being given another transport.
+const FORSAKEN: Duration = Duration::from_secs(60);
 /// Forgets a consumer that has nothing pending: what is pending goes with it, so both are one step.
 const FORGET: &str = "\
     for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do \
@@ -120,6 +123,37 @@ async fn take_back(floor: &Floor, name: &str) -> Result<usize, JobsError> {
             return Ok(all);
         }
     }
+}
+
+/// Jobs that were published by processes which had them handed out by Redis are due again, where the database hands them
+/// out now: nobody may be left who looks after their stream.
+pub(in crate::jobs::run) async fn take_back_forsaken(floor: &Floor) -> Result<(), JobsError> {
+    let mut all = 0;
+    loop {
+        let jobs: Result<_, DbError> = floor
+            .db
+            .write(async move |conn: &mut Conn| {
+                let jobs = store::forsaken(conn, FORSAKEN, BATCH).await?;
+                let held: Vec<Held> = jobs.iter().map(store::InStream::held).collect();
+                store::settle(conn, &back(&held)).await?;
+                Ok(jobs)
+            })
+            .await;
+        let jobs = jobs?;
+        all += jobs.len();
+        ring(floor, jobs.iter().map(|job| &*job.queue));
+        if jobs.len() < BATCH {
+            break;
+        }
+    }
+    if all > 0 {
+        tracing::warn!(
+            jobs = all,
+            "jobs that stood in a stream of Redis were taken back: jobs.transport is `database` here, and has to be the \
+             same in all processes"
+        );
+    }
+    Ok(())
 }
 
 fn back(held: &[Held]) -> Vec<Unfinished> {
