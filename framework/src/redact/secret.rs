@@ -18,6 +18,23 @@ pub const MASK: &str = "***";
 /// assert_eq!(format!("{key:?}"), "***");
 /// assert_eq!(key.expose(), "hunter2");
 /// ```
+///
+/// It is no attribute of a span:
+///
+/// ```compile_fail,E0277
+/// use spanbox::redact::Secret;
+///
+/// opentelemetry::KeyValue::new("key", Secret::new("hunter2".to_owned()));
+/// ```
+///
+/// and no field of a log record:
+///
+/// ```compile_fail,E0277
+/// use spanbox::redact::Secret;
+///
+/// let key = Secret::new("hunter2".to_owned());
+/// tracing::info!(key, "signed in");
+/// ```
 #[derive(Clone, Default, Deserialize, PartialEq, Eq)]
 pub struct Secret<T>(T);
 

@@ -1,0 +1,71 @@
+//! E-mail addresses, and who logs in by a URL.
+
+use super::Found;
+
+/// As much as RFC 5321 (section 4.5.3.1) lets stand before and behind the `@`.
+const MAX_LOCAL: usize = 64;
+const MAX_DOMAIN: usize = 255;
+
+/// Each `@`, also as a URL writes it, is looked around no further than an address can reach.
+pub(super) fn find(text: &[u8], found: &mut Found) {
+    for at in 0..text.len() {
+        let width = match text[at] {
+            b'@' => 1,
+            b'%' if text[at..].starts_with(b"%40") => 3,
+            b':' if text[at..].starts_with(b"://") => {
+                userinfo(text, at + 3, found);
+                continue;
+            }
+            _ => continue,
+        };
+        if found.last().is_some_and(|userinfo| userinfo.end == at) {
+            // What follows is a host, and no secret.
+            continue;
+        }
+        let local = text[at.saturating_sub(MAX_LOCAL)..at].iter().rev().take_while(|byte| is_local(**byte));
+        let start = at - local.count();
+        let rest = &text[at + width..];
+        let domain = rest.iter().take(MAX_DOMAIN).take_while(|byte| is_domain(**byte)).count();
+        let domain = trimmed(&rest[..domain]);
+        if start < at && has_top_level(domain) {
+            found.push(start..at + width + domain.len());
+        }
+    }
+}
+
+/// What stands between `://` and the last `@` before the host's end.
+fn userinfo(text: &[u8], start: usize, found: &mut Found) {
+    let authority = text[start..].iter().take_while(|byte| {
+        !byte.is_ascii_whitespace() && !matches!(byte, b'/' | b'?' | b'#' | b'"' | b'<' | b'>' | b'`')
+    });
+    let authority = &text[start..start + authority.count()];
+    if let Some(at) = authority.iter().rposition(|byte| *byte == b'@')
+        && at > 0
+    {
+        found.push(start..start + at);
+    }
+}
+
+const fn is_local(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'.' | b'_' | b'%' | b'+' | b'-' | b'\'' | b'!' | b'#' | b'$' | b'*' | b'~')
+        || !byte.is_ascii()
+}
+
+const fn is_domain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-') || !byte.is_ascii()
+}
+
+/// A name in a domain that there is: `a@b` and `crate@1.2` are no addresses.
+fn has_top_level(domain: &[u8]) -> bool {
+    let Some(dot) = domain.iter().rposition(|byte| *byte == b'.') else { return false };
+    let top = &domain[dot + 1..];
+    let letters = top.iter().all(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii());
+    dot > 0 && top.len() >= 2 && (letters || top.starts_with(b"xn--"))
+}
+
+/// Without the end of a sentence.
+fn trimmed(domain: &[u8]) -> &[u8] {
+    let end = domain.iter().rposition(|byte| !matches!(byte, b'.' | b'-'));
+    &domain[..end.map_or(0, |last| last + 1)]
+}
