@@ -116,7 +116,7 @@ impl Plan {
         let health = Health::new(checks);
         boot.provide(health.clone());
         let settings = self.section::<TelemetrySettings>();
-        let signals = Arc::new(WebSignals::new(telemetry.clone(), &settings.excluded_paths));
+        let signals = Arc::new(WebSignals::new(telemetry.clone(), &settings));
         let listener = Listener {
             table: std::mem::take(&mut self.table),
             signals: Arc::clone(&signals),

@@ -59,6 +59,7 @@ mod complaint;
 mod database_url;
 mod endpoint;
 mod errors;
+mod exported;
 mod file;
 mod inspect;
 mod layer;
@@ -74,6 +75,7 @@ mod suggest;
 mod variables;
 
 pub use errors::{ConfigError, ConfigErrors, Problem};
+pub use exported::{CaptureSettings, LimitSettings, RedactSettings};
 pub use loaded::{Config, Entry, Explanation};
 pub use loader::Loader;
 pub use origin::Origin;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::exported::{CaptureSettings, LimitSettings, RedactSettings};
 use super::{database_url, endpoint};
 use crate::redact::Secret;
 
@@ -267,6 +268,12 @@ pub struct TelemetrySettings {
     /// Paths that are served without a span: exact, or a prefix when it ends in `*`.
     /// Default `/health`, `/health/*` and `/favicon.ico`.
     pub excluded_paths: Vec<String>,
+    /// What is hidden.
+    pub redact: RedactSettings,
+    /// How much is exported.
+    pub limits: LimitSettings,
+    /// Which headers are recorded.
+    pub capture: CaptureSettings,
     /// How long the end of the process may take to send what is left. Default 5 s.
     #[serde(with = "humantime_serde")]
     pub flush_timeout: Duration,
@@ -291,6 +298,9 @@ impl Default for TelemetrySettings {
             protocol: None,
             sample_ratio: 1.0,
             excluded_paths: ["/health", "/health/*", "/favicon.ico"].map(str::to_owned).to_vec(),
+            redact: RedactSettings::default(),
+            limits: LimitSettings::default(),
+            capture: CaptureSettings::default(),
             flush_timeout: Duration::from_secs(5),
         }
     }
@@ -307,6 +317,9 @@ impl Section for TelemetrySettings {
         if let Some(Err(message)) = self.endpoint.as_deref().map(endpoint::check_otlp) {
             wrong.push(("endpoint", message));
         }
+        wrong.extend(self.redact.check());
+        wrong.extend(self.limits.check());
+        wrong.extend(self.capture.check());
         wrong
     }
 }

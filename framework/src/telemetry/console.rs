@@ -11,6 +11,7 @@ use tracing_subscriber::layer::{Context as LayerContext, Layer};
 
 use super::line;
 use crate::config::LogFormat;
+use crate::redact::Redactor;
 
 /// Where the lines go.
 pub(super) enum Output {
@@ -25,6 +26,7 @@ pub(super) struct Console {
     format: LogFormat,
     colour: bool,
     output: Output,
+    redactor: Redactor,
 }
 
 impl Console {
@@ -34,9 +36,10 @@ impl Console {
         format: LogFormat,
         no_colour: bool,
         output: Output,
+        redactor: Redactor,
     ) -> Self {
         let colour = !no_colour && matches!(output, Output::Stderr) && io::stderr().is_terminal();
-        Self { service, format, colour, output }
+        Self { service, format, colour, output, redactor }
     }
 
     fn write(&self, line: &str) {
@@ -61,8 +64,8 @@ impl<S: Subscriber> Layer<S> for Console {
         let mut line = LINE.take();
         line.clear();
         match self.format {
-            LogFormat::Json => line::json(&mut line, event, now, &self.service, &span),
-            LogFormat::Pretty => line::pretty(&mut line, event, now, self.colour, &span),
+            LogFormat::Json => line::json(&mut line, event, now, &self.service, &span, &self.redactor),
+            LogFormat::Pretty => line::pretty(&mut line, event, now, self.colour, &span, &self.redactor),
         }
         self.write(&line);
         // One huge record should not be held for good.

@@ -52,6 +52,19 @@ impl Environment {
         }
     }
 
+    /// A whole number, 0 or more: of the first of the variables that has one. What is none is noted.
+    pub(super) fn whole<T: FromStr>(&self, names: &[&str], default: T, notices: &mut Notices) -> T {
+        let number = names.iter().find_map(|name| {
+            let text = self.get(name)?;
+            let number = text.parse().ok();
+            if number.is_none() {
+                notices.note(format!("{name} is `{text}`, which is no whole number: it is ignored"));
+            }
+            number
+        });
+        number.unwrap_or(default)
+    }
+
     /// A positive number of milliseconds.
     pub(super) fn millis(&self, names: &[&str], default: u64, notices: &mut Notices) -> Duration {
         let name = self.first(names).map_or("", |(name, _)| name);

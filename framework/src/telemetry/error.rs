@@ -1,3 +1,5 @@
+use crate::redact::PatternError;
+
 /// Why a service's telemetry cannot be set up. The message names the variable or setting and says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -32,6 +34,9 @@ pub enum TelemetryError {
         /// What was read.
         value: String,
     },
+    /// A pattern of `telemetry.redact.patterns` that cannot be used.
+    #[error("telemetry.redact.patterns: {0}")]
+    Pattern(#[from] PatternError),
     /// The exporter's client could not be made, e.g. because the system has no root certificates.
     #[error("the exporter of {signal} to {endpoint} cannot be made: {reason}")]
     Exporter {

@@ -13,6 +13,9 @@ use tracing::Dispatch;
 use tracing::dispatcher::DefaultGuard;
 
 use super::pipeline::Pipeline;
+use super::scrub::{ScrubbedMeters, Scrubber};
+use crate::config::LimitSettings;
+use crate::redact::Redactor;
 
 /// The instrumentation scope of every span and metric that the framework itself records.
 const SCOPE: &str = "spanbox";
@@ -37,6 +40,8 @@ struct Inner {
     providers: Providers,
     tracer: Option<SdkTracer>,
     meter: Option<Meter>,
+    meters: Option<ScrubbedMeters>,
+    scrubber: Arc<Scrubber>,
     dispatch: Option<Dispatch>,
     /// Whether the dispatch is that of the whole process.
     installed: AtomicBool,
@@ -68,23 +73,32 @@ impl Telemetry {
     }
 
     /// The same with the `tracing` subscriber that this service's threads use, see [`Telemetry::enter_thread`].
+    ///
+    /// What these providers export is theirs to redact.
     #[must_use]
     pub fn with_dispatch(providers: Providers, dispatch: Option<Dispatch>) -> Self {
-        Self::assembled(providers, dispatch, None)
+        let length = LimitSettings::default().attribute_value_length;
+        Self::assembled(providers, dispatch, None, Scrubber::new(Redactor::default(), length))
     }
 
     pub(super) fn assembled(
         providers: Providers,
         dispatch: Option<Dispatch>,
         pipeline: Option<Pipeline>,
+        scrubber: Scrubber,
     ) -> Self {
+        let scrubber = Arc::new(scrubber);
         let tracer = providers.traces.as_ref().map(|traces| traces.tracer(SCOPE));
         let meter = providers.metrics.as_ref().map(|metrics| metrics.meter(SCOPE));
+        let meters =
+            providers.metrics.clone().map(|metrics| ScrubbedMeters::new(metrics, Arc::clone(&scrubber)));
         Self {
             inner: Arc::new(Inner {
                 providers,
                 tracer,
                 meter,
+                meters,
+                scrubber,
                 dispatch,
                 installed: AtomicBool::new(false),
                 pipeline,
@@ -98,13 +112,30 @@ impl Telemetry {
         self.inner.tracer.as_ref()
     }
 
-    /// The meter of the framework's own instruments; `None` when metrics are off.
+    /// The meter of the framework's own instruments, whose attributes are names that are fixed in code: they are
+    /// exported as they are. `None` when metrics are off.
     #[must_use]
     pub fn meter(&self) -> Option<&Meter> {
         self.inner.meter.as_ref()
     }
 
-    /// The providers, to flush them or to make tracers and meters of one's own.
+    /// A meter for instruments of a service's own, by the name of what records with it. The attributes are redacted and
+    /// cut as those of spans are, before they are aggregated. `None` when metrics are off.
+    ///
+    /// Instruments are made once, where the service starts, and kept.
+    #[must_use]
+    pub fn meter_of(&self, name: &'static str) -> Option<Meter> {
+        self.inner.meters.as_ref().map(|meters| meters.meter(name))
+    }
+
+    /// What hides in this service's texts what must not be shown.
+    #[must_use]
+    pub fn redactor(&self) -> &Redactor {
+        self.inner.scrubber.redactor()
+    }
+
+    /// The providers, to flush them or to make tracers of one's own. For meters, see [`Telemetry::meter_of`]: those of
+    /// the provider itself redact nothing.
     #[must_use]
     pub fn providers(&self) -> &Providers {
         &self.inner.providers
@@ -149,8 +180,8 @@ impl Telemetry {
         if let Some(traces) = &self.inner.providers.traces {
             opentelemetry::global::set_tracer_provider(traces.clone());
         }
-        if let Some(metrics) = &self.inner.providers.metrics {
-            opentelemetry::global::set_meter_provider(metrics.clone());
+        if let Some(meters) = &self.inner.meters {
+            opentelemetry::global::set_meter_provider(meters.clone());
         }
         opentelemetry::global::set_text_map_propagator(TextMapCompositePropagator::new(vec![
             Box::new(TraceContextPropagator::new()),

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::{self, Write};
 
@@ -7,6 +8,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
 use super::nobody;
+use crate::redact::{MASK, Redactor};
 
 /// A record as one line of JSON:
 /// `{"timestamp":…,"level":…,"target":…,"message":…,"service":…,"trace_id":…,"span_id":…,"fields":{…}}`.
@@ -18,9 +20,10 @@ pub(super) fn json(
     at: DateTime<Utc>,
     service: &str,
     span: &SpanContext,
+    redactor: &Redactor,
 ) {
     let metadata = event.metadata();
-    let mut record = JsonFields::default();
+    let mut record = JsonFields { redactor, message: String::new(), fields: String::new() };
     event.record(&mut record);
 
     line.push_str("{\"timestamp\":\"");
@@ -56,9 +59,10 @@ pub(super) fn pretty(
     at: DateTime<Utc>,
     colour: bool,
     span: &SpanContext,
+    redactor: &Redactor,
 ) {
     let metadata = event.metadata();
-    let mut record = PrettyFields::default();
+    let mut record = PrettyFields { redactor, message: String::new(), fields: String::new() };
     event.record(&mut record);
 
     let (dim, level_colour, reset) = match (colour, *metadata.level()) {
@@ -80,14 +84,14 @@ pub(super) fn pretty(
     line.push('\n');
 }
 
-#[derive(Default)]
-struct JsonFields {
+struct JsonFields<'a> {
+    redactor: &'a Redactor,
     message: String,
     /// The members of the JSON object, without its braces.
     fields: String,
 }
 
-impl JsonFields {
+impl JsonFields<'_> {
     fn key(&mut self, field: &Field) {
         if !self.fields.is_empty() {
             self.fields.push(',');
@@ -98,21 +102,26 @@ impl JsonFields {
 
     fn raw(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         self.key(field);
-        push(&mut self.fields, value);
+        if self.redactor.hides(field.name()) {
+            json_string(&mut self.fields, MASK);
+        } else {
+            push(&mut self.fields, value);
+        }
     }
 }
 
-impl Visit for JsonFields {
+impl Visit for JsonFields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.record_str(field, &format!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
+        let shown = shown(self.redactor, field, value);
         if field.name() == "message" {
-            self.message.push_str(value);
+            self.message.push_str(&shown);
         } else {
             self.key(field);
-            json_string(&mut self.fields, value);
+            json_string(&mut self.fields, &shown);
         }
     }
 
@@ -142,34 +151,39 @@ impl Visit for JsonFields {
     }
 }
 
-#[derive(Default)]
-struct PrettyFields {
+struct PrettyFields<'a> {
+    redactor: &'a Redactor,
     message: String,
     fields: String,
 }
 
-impl Visit for PrettyFields {
+impl Visit for PrettyFields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let text = format!("{value:?}");
+        let shown = shown(self.redactor, field, &text);
         if field.name() == "message" {
-            push(&mut Escaped(&mut self.message), format_args!("{value:?}"));
+            push(&mut Escaped(&mut self.message), format_args!("{shown}"));
         } else {
-            push(&mut Escaped(&mut self.fields), format_args!(" {}={value:?}", field.name()));
+            push(&mut Escaped(&mut self.fields), format_args!(" {}={shown}", field.name()));
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            push(&mut Escaped(&mut self.message), format_args!("{value}"));
-        } else if value.is_empty() || value.contains([' ', '"', '=']) {
+        if field.name() != "message" && (value.is_empty() || value.contains([' ', '"', '='])) {
             self.record_debug(field, &value);
         } else {
-            push(&mut Escaped(&mut self.fields), format_args!(" {}={value}", field.name()));
+            self.record_debug(field, &format_args!("{value}"));
         }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         self.record_str(field, &error_chain(value));
     }
+}
+
+/// The value of a field as it may be shown.
+fn shown<'a>(redactor: &Redactor, field: &Field, value: &'a str) -> Cow<'a, str> {
+    if redactor.hides(field.name()) { Cow::Borrowed(MASK) } else { redactor.text(value) }
 }
 
 /// An error with what caused it, outermost first.

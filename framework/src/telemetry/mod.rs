@@ -14,6 +14,9 @@
 //!   most once a minute with what was lost, and when it is over.
 //! - **`OTEL_SDK_DISABLED=true`**, or `telemetry.enabled = false`: nothing is recorded; trace context still passes
 //!   through, and logs go to stderr.
+//! - **Nothing leaves as it is.** In front of every exporter, and of the lines on stderr, a
+//!   [`Redactor`](crate::redact::Redactor) hides what is personal or secret, and what is too long is cut:
+//!   `[telemetry.redact]` and `[telemetry.limits]`.
 //! - **Logs.** Every `tracing` record is one line on stderr, with the ids of the span that is current in
 //!   OpenTelemetry's context; control characters are escaped. `tracing` spans and OpenTelemetry's are each other's
 //!   parents and children.
@@ -48,6 +51,7 @@ mod pipeline;
 mod relay;
 mod resource;
 mod sampler;
+mod scrub;
 mod setup;
 mod span;
 mod subscriber;

@@ -9,8 +9,8 @@ use opentelemetry_sdk::logs::{
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader, SdkMeterProvider, Temporality};
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder as SpanBatchConfig, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanExporter,
-    SpanProcessor, TracerProviderBuilder,
+    BatchConfigBuilder as SpanBatchConfig, BatchSpanProcessor, Sampler, SdkTracerProvider,
+    SimpleSpanProcessor, SpanExporter, SpanProcessor,
 };
 use parking_lot::Mutex;
 use tracing_subscriber::filter::Targets;
@@ -23,10 +23,12 @@ use super::pipeline::Pipeline;
 use super::relay::{Counted, Line, Relay, Tally};
 use super::resource::{ServiceInfo, resource};
 use super::sampler::sampler;
+use super::scrub::{Limits, ScrubbedLogs, ScrubbedSpans, Scrubber};
 use super::target::{Signal, Target, resolve};
 use super::worker::Worker;
 use super::{TelemetryError, client, subscriber};
-use crate::config::{LogSettings, TelemetrySettings};
+use crate::config::{LogSettings, RedactSettings, TelemetrySettings};
+use crate::redact::{PatternError, Redactor};
 
 /// Puts a service's [`Telemetry`] together: what it says of itself, where it goes, what is sampled, and the logs.
 pub struct Setup {
@@ -35,7 +37,7 @@ pub struct Setup {
     log: LogSettings,
     environment: Option<Environment>,
     output: Output,
-    traces: Vec<Customise<TracerProviderBuilder>>,
+    receivers: Vec<Box<dyn SpanProcessor>>,
     metrics: Vec<Customise<MeterProviderBuilder>>,
 }
 
@@ -47,6 +49,7 @@ struct Plan {
     metrics: Option<Target>,
     logs: Option<Target>,
     levels: Targets,
+    redactor: Redactor,
 }
 
 impl Setup {
@@ -59,7 +62,7 @@ impl Setup {
             log: LogSettings::default(),
             environment: None,
             output: Output::Stderr,
-            traces: Vec::new(),
+            receivers: Vec::new(),
             metrics: Vec::new(),
         }
     }
@@ -97,27 +100,20 @@ impl Setup {
     /// Spans are recorded for it also when nothing is exported.
     #[must_use]
     pub fn span_exporter(self, exporter: impl SpanExporter + 'static) -> Self {
-        self.customise_traces(|builder| builder.with_simple_exporter(exporter))
+        self.span_processor(SimpleSpanProcessor::new(exporter))
     }
 
     /// One more span processor; it runs before the export. Default none.
     #[must_use]
-    pub fn span_processor(self, processor: impl SpanProcessor + 'static) -> Self {
-        self.customise_traces(|builder| builder.with_span_processor(processor))
+    pub fn span_processor(mut self, processor: impl SpanProcessor + 'static) -> Self {
+        self.receivers.push(Box::new(processor));
+        self
     }
 
     /// One more receiver of metrics, at [`Telemetry::flush`] and once a minute. Default none.
     #[must_use]
     pub fn metric_exporter(mut self, exporter: impl PushMetricExporter) -> Self {
         self.metrics.push(Box::new(|builder| builder.with_reader(PeriodicReader::builder(exporter).build())));
-        self
-    }
-
-    fn customise_traces(
-        mut self,
-        customise: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder + Send + 'static,
-    ) -> Self {
-        self.traces.push(Box::new(customise));
         self
     }
 
@@ -145,12 +141,16 @@ impl Setup {
         let environment = self.environment.clone().unwrap_or_else(Environment::of_process);
         let plan = self.plan(&environment, &mut notices).map_err(first)?;
         let no_colour = environment.get("NO_COLOR").is_some();
-        let console = Console::new(self.info.name.clone(), self.log.format, no_colour, self.output);
+        let redactor = plan.redactor;
+        let format = self.log.format;
+        let console = Console::new(self.info.name.clone(), format, no_colour, self.output, redactor.clone());
+        let limits = Limits::new(&self.settings.limits, &environment, &mut notices);
+        let scrubber = Scrubber::new(redactor.clone(), limits.span_length);
 
         if !self.settings.enabled || environment.is_true("OTEL_SDK_DISABLED") {
             let providers = Providers::default();
             let dispatch = subscriber::subscriber(console, &plan.levels, &providers);
-            return Ok(Telemetry::with_dispatch(providers, Some(dispatch)));
+            return Ok(Telemetry::assembled(providers, Some(dispatch), None, scrubber));
         }
         let sampler = sampler(self.settings.sample_ratio, &environment, &mut notices);
         let pipeline = Pipeline::default();
@@ -163,10 +163,12 @@ impl Setup {
             notices: &mut notices,
             pipeline: &pipeline,
             warnings: &warnings,
+            limits,
+            scrubber: &scrubber,
         };
         let with_worker = |target: Option<Target>| target.zip(worker.clone());
         let providers = Providers {
-            traces: Some(assembly.traces(with_worker(plan.traces), sampler, self.traces)?),
+            traces: Some(assembly.traces(with_worker(plan.traces), sampler, self.receivers)?),
             metrics: assembly.metrics(with_worker(plan.metrics), self.metrics)?,
             logs: assembly.logs(with_worker(plan.logs))?,
         };
@@ -174,7 +176,7 @@ impl Setup {
         // It is filled here and nowhere else.
         let _ = warnings.set(dispatch.downgrade());
         tracing::dispatcher::with_default(&dispatch, || notices.log());
-        Ok(Telemetry::assembled(providers, Some(dispatch), Some(pipeline)))
+        Ok(Telemetry::assembled(providers, Some(dispatch), Some(pipeline), scrubber))
     }
 
     fn plan(&self, environment: &Environment, notices: &mut Notices) -> Result<Plan, Vec<TelemetryError>> {
@@ -193,8 +195,16 @@ impl Setup {
             wrong.push(TelemetryError::LogLevel { value: self.log.level.clone() });
             Targets::new()
         });
-        if wrong.is_empty() { Ok(Plan { traces, metrics, logs, levels }) } else { Err(wrong) }
+        let redactor = redactor(&self.settings.redact).unwrap_or_else(|error| {
+            wrong.push(error.into());
+            Redactor::off()
+        });
+        if wrong.is_empty() { Ok(Plan { traces, metrics, logs, levels, redactor }) } else { Err(wrong) }
     }
+}
+
+fn redactor(settings: &RedactSettings) -> Result<Redactor, PatternError> {
+    if settings.enabled { Redactor::new(&settings.names, &settings.patterns) } else { Ok(Redactor::off()) }
 }
 
 /// `plan` fails with at least one error.
@@ -209,6 +219,8 @@ struct Assembly<'a> {
     notices: &'a mut Notices,
     pipeline: &'a Pipeline,
     warnings: &'a Arc<LateDispatch>,
+    limits: Limits,
+    scrubber: &'a Scrubber,
 }
 
 type Export = Option<(Target, Arc<Worker>)>;
@@ -218,15 +230,12 @@ impl Assembly<'_> {
         &mut self,
         export: Export,
         sampler: Sampler,
-        extra: Vec<Customise<TracerProviderBuilder>>,
+        mut receivers: Vec<Box<dyn SpanProcessor>>,
     ) -> Result<SdkTracerProvider, TelemetryError> {
-        let recorded = export.is_some() || !extra.is_empty();
+        let recorded = export.is_some() || !receivers.is_empty();
         // Without a receiver spans still have ids, for the logs and for problem documents, at the price of the ids;
         // a caller's decision is passed on to whoever comes next.
         let sampler = if recorded { sampler } else { Sampler::ParentBased(Box::new(Sampler::AlwaysOff)) };
-        let mut builder =
-            SdkTracerProvider::builder().with_resource(self.resource.clone()).with_sampler(sampler);
-        builder = extra.into_iter().fold(builder, |builder, customise| customise(builder));
         if let Some((target, worker)) = export {
             let exporter = client::spans(&target, &worker)?;
             let tally = self.pipeline.spans.clone();
@@ -238,9 +247,14 @@ impl Assembly<'_> {
                 .build();
             let relay = Relay::new(exporter, self.line(&target, worker, &tally));
             let processor = BatchSpanProcessor::builder(relay).with_batch_config(config).build();
-            builder = builder.with_span_processor(Counted::new(processor, tally));
+            receivers.push(Box::new(Counted::new(processor, tally)));
         }
-        Ok(builder.build())
+        Ok(SdkTracerProvider::builder()
+            .with_resource(self.resource.clone())
+            .with_sampler(sampler)
+            .with_span_limits(self.limits.span)
+            .with_span_processor(ScrubbedSpans::new(self.scrubber.clone(), receivers))
+            .build())
     }
 
     fn metrics(
@@ -251,7 +265,8 @@ impl Assembly<'_> {
         if export.is_none() && extra.is_empty() {
             return Ok(None);
         }
-        let mut builder = SdkMeterProvider::builder().with_resource(self.resource.clone());
+        let mut builder =
+            SdkMeterProvider::builder().with_resource(self.resource.clone()).with_view(self.limits.series());
         builder = extra.into_iter().fold(builder, |builder, customise| customise(builder));
         if let Some((target, worker)) = export {
             let exporter = client::metrics(&target, self.temporality(), &worker)?;
@@ -277,7 +292,10 @@ impl Assembly<'_> {
         let processor = BatchLogProcessor::builder(relay).with_batch_config(config).build();
         let builder: LoggerProviderBuilder =
             SdkLoggerProvider::builder().with_resource(self.resource.clone());
-        Ok(Some(builder.with_log_processor(Counted::new(processor, tally)).build()))
+        let Limits { log_length, log_attributes, .. } = self.limits;
+        let scrubber = Scrubber::new(self.scrubber.redactor().clone(), log_length);
+        let processor = ScrubbedLogs::new(scrubber, log_attributes, Counted::new(processor, tally));
+        Ok(Some(builder.with_log_processor(processor).build()))
     }
 
     fn line(&self, target: &Target, worker: Arc<Worker>, tally: &Arc<Tally>) -> Line {

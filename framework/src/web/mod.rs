@@ -28,6 +28,7 @@
 //! all the same gets right parents: its span is a child of ours, also when the request brings a `traceparent`.
 
 mod extract;
+mod headers;
 mod health;
 mod json;
 mod limits;
@@ -36,6 +37,8 @@ mod problem;
 mod request;
 mod route;
 mod signals;
+#[cfg(test)]
+mod tests;
 
 pub use extract::{Query, Settings};
 pub use health::{Check, CheckReport, CheckStatus, Health, Readiness, ReadyStatus};

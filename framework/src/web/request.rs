@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::body::BoxBody;
-use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::dev::{ResponseHead, Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::error::InternalError;
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError as _};
@@ -154,7 +154,7 @@ where
         Ok(response) => (response, error),
         Err(panic) => (panicked(&exchange.cx, &*panic).error_response(), Some("panic")),
     };
-    exchange.end(http.as_ref(), response.status(), error);
+    exchange.end(http.as_ref(), response.head(), error);
     let response = if head { without_body(response) } else { response };
     match http {
         Some(http) => Ok(ServiceResponse::new(http, response)),
@@ -273,12 +273,12 @@ impl Exchange {
         Self { signals: Arc::clone(&layer.signals), cx, sample, ended: false }
     }
 
-    fn end(mut self, request: Option<&HttpRequest>, status: StatusCode, error: Option<&'static str>) {
+    fn end(mut self, request: Option<&HttpRequest>, response: &ResponseHead, error: Option<&'static str>) {
         self.ended = true;
         if let Target::Mount(_) = self.sample.target {
             self.sample.pattern = request.and_then(HttpRequest::match_pattern);
         }
-        self.signals.ended(&self.cx, &self.sample, Some(status), error);
+        self.signals.ended(&self.cx, &self.sample, Some(response), error);
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use actix_web::dev::ServiceRequest;
+use actix_web::dev::{ResponseHead, ServiceRequest};
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::http::{StatusCode, Version};
 use opentelemetry::metrics::{Histogram, UpDownCounter};
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt as _, Tracer as _};
@@ -14,13 +15,18 @@ use opentelemetry_semantic_conventions::attribute::{
     USER_AGENT_ORIGINAL,
 };
 
+use super::headers::Headers;
 use super::request::Target;
 use super::route::known_method;
+use crate::config::TelemetrySettings;
 use crate::context;
 use crate::telemetry::Telemetry;
 
 /// The module that a route belongs to, on its spans and metrics.
 pub(crate) const MODULE: &str = "spanbox.module";
+
+/// That a request brought credentials. Which, is never recorded.
+const AUTH_PRESENT: &str = "http.auth.present";
 
 /// What the client was told of a failure, on its exception event.
 const PUBLIC_MESSAGE: &str = "spanbox.problem.detail";
@@ -33,6 +39,8 @@ pub(crate) struct WebSignals {
     /// The same, in which nothing is recorded.
     silent: Context,
     excluded: Vec<Excluded>,
+    request_headers: Headers,
+    response_headers: Headers,
     metrics: Option<WebMetrics>,
     in_flight: AtomicUsize,
     finished: AtomicUsize,
@@ -50,9 +58,10 @@ enum Excluded {
 }
 
 impl WebSignals {
-    pub(crate) fn new(telemetry: Telemetry, excluded_paths: &[String]) -> Self {
+    pub(crate) fn new(telemetry: Telemetry, settings: &TelemetrySettings) -> Self {
         let root = telemetry.root();
-        let excluded = excluded_paths
+        let excluded = settings
+            .excluded_paths
             .iter()
             .map(|path| match path.strip_suffix('*') {
                 Some(prefix) => Excluded::Prefix(prefix.to_owned()),
@@ -80,6 +89,8 @@ impl WebSignals {
             root,
             silent,
             excluded,
+            request_headers: Headers::new("http.request.header.", &settings.capture.request_headers),
+            response_headers: Headers::new("http.response.header.", &settings.capture.response_headers),
             metrics,
             in_flight: AtomicUsize::new(0),
             finished: AtomicUsize::new(0),
@@ -120,6 +131,7 @@ impl WebSignals {
         // Nothing is built for a trace that is not recorded.
         if cx.span().is_recording() {
             cx.span().set_attributes(attributes(request, target, method));
+            cx.span().set_attributes(self.request_headers.attributes(request.headers()));
         }
         cx
     }
@@ -131,14 +143,15 @@ impl WebSignals {
         }
     }
 
-    /// `status` is `None` when the client went away before there was an answer.
+    /// `response` is `None` when the client went away before there was an answer.
     pub(super) fn ended(
         &self,
         cx: &Context,
         sample: &Sample,
-        status: Option<StatusCode>,
+        response: Option<&ResponseHead>,
         error: Option<&'static str>,
     ) {
+        let status = response.map(|response| response.status);
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         let ended = if status.is_some() { &self.finished } else { &self.cut_off };
         ended.fetch_add(1, Ordering::Relaxed);
@@ -146,6 +159,9 @@ impl WebSignals {
         if span.is_recording() {
             if let Some(status) = status {
                 span.set_attribute(KeyValue::new(HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16())));
+            }
+            if let Some(response) = response {
+                span.set_attributes(self.response_headers.attributes(response.headers()));
             }
             if let Some(error) = error_type(status, error) {
                 span.set_attribute(KeyValue::new(ERROR_TYPE, error));
@@ -285,6 +301,9 @@ fn attributes(request: &ServiceRequest, target: &Target, method: &'static str) -
     }
     if let Some(agent) = text("user-agent") {
         attributes.push(KeyValue::new(USER_AGENT_ORIGINAL, agent.to_owned()));
+    }
+    if request.headers().contains_key(AUTHORIZATION) {
+        attributes.push(KeyValue::new(AUTH_PRESENT, true));
     }
     attributes
 }

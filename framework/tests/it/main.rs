@@ -6,6 +6,7 @@ mod boot;
 mod extensions;
 mod jobs_commands;
 mod modules;
+mod recorded;
 mod requests;
 mod schedules;
 mod tidy;

@@ -1,5 +1,6 @@
 mod logs;
 mod parents;
+mod scrub;
 mod setup;
 
 use std::io::{self, Write};
