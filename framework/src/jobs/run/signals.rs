@@ -18,6 +18,7 @@ use crate::jobs::messaging::{
 };
 use crate::jobs::policy::Policy;
 use crate::jobs::store::{Backlog, Leased};
+use crate::redact::Redactor;
 use crate::telemetry::{self, Telemetry};
 
 /// Upper bounds of the histograms, in seconds.
@@ -218,6 +219,11 @@ impl Signals {
     /// What is recorded of schedules.
     pub(super) fn ticks(&self) -> TickSignals {
         TickSignals::new(&self.telemetry)
+    }
+
+    /// What hides in errors what must not be stored.
+    pub(super) fn redactor(&self) -> &Redactor {
+        self.telemetry.redactor()
     }
 
     pub(super) fn retried(&self, queue: &QueueSignals) {

@@ -17,6 +17,7 @@ use crate::jobs::context::{Cancelled, JobContext, Terms};
 use crate::jobs::failure::JobError;
 use crate::jobs::kinds::{Kind, Running};
 use crate::jobs::store::{Held, Leased, Then};
+use crate::redact::Redactor;
 use crate::telemetry::panic_message;
 
 /// How long a run that should end may go on before it is dropped.
@@ -91,6 +92,18 @@ pub(super) enum End {
     },
 }
 
+impl End {
+    /// With an error that may be stored beside the job.
+    fn redacted(self, redactor: &Redactor) -> Self {
+        match self {
+            Self::Unfinished { then, error: Some(error) } => {
+                Self::Unfinished { then, error: Some(redactor.text(&error).into_owned()) }
+            }
+            other => other,
+        }
+    }
+}
+
 /// Tells the dispatcher what became of a job, in any case.
 pub(super) struct Report {
     pub(super) outbox: Arc<Outbox>,
@@ -158,6 +171,7 @@ async fn perform(floor: Arc<Floor>, signals: Arc<QueueSignals>, job: RunJob) {
         Ok(()) => (End::Completed, None),
         Err(failure) => judge(failure, &leased, kind),
     };
+    let end = end.redacted(floor.signals.redactor());
     let shown = match (&end, error) {
         (End::Unfinished { error: Some(message), .. }, Some(kind)) => Some((kind, message.as_str())),
         (End::Lost, Some(kind)) => Some((kind, "its lease was lost")),

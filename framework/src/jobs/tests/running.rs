@@ -9,6 +9,7 @@ use crate::jobs::{Cancelled, JobsSettings, QueueSettings, RateSettings};
 on_all!(
     what_is_enqueued_is_run_at_once,
     a_failure_is_tried_again_and_is_dead_in_the_end,
+    an_error_is_stored_without_what_is_personal_in_it,
     what_gives_up_panics_or_takes_too_long_is_told_apart,
     what_nobody_can_make_anything_of_is_put_aside,
     a_run_that_completes_its_job_itself_does_so_once,
@@ -44,6 +45,15 @@ async fn a_failure_is_tried_again_and_is_dead_in_the_end(fixture: Fixture) {
     }
     let record = fixture.becomes(id, State::Dead).await;
     assert_eq!(record.error.as_deref(), Some("it rains"));
+    process.end().await;
+}
+
+async fn an_error_is_stored_without_what_is_personal_in_it(fixture: Fixture) {
+    let process = Process::run(&fixture).await;
+    let error = "ann@example.com cannot pay with 4111 1111 1111 1111, token=canary";
+    let id = fixture.act(act(Does::FailWith(error.to_owned()))).await;
+    let record = fixture.becomes(id, State::Dead).await;
+    assert_eq!(record.error.as_deref(), Some("*** cannot pay with ***, token=***"));
     process.end().await;
 }
 

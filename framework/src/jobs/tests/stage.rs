@@ -18,6 +18,7 @@ pub(super) const SOON: Duration = Duration::from_secs(30);
 pub(super) enum Does {
     Pass,
     Fail,
+    FailWith(String),
     GiveUp,
     Panic,
     TooLong,
@@ -59,6 +60,7 @@ impl Job for Act {
         match self.does {
             Does::Pass => Ok(()),
             Does::Fail => Err(JobError::retry("it rains")),
+            Does::FailWith(error) => Err(JobError::give_up(error)),
             Does::GiveUp => Err(JobError::give_up("no such thing")),
             Does::Panic => panic!("it burns"),
             Does::TooLong | Does::Hang => std::future::pending().await,
