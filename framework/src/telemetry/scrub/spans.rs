@@ -40,10 +40,11 @@ impl ScrubbedSpans {
 
     /// The first failure, after all have been called.
     fn each(&self, call: impl Fn(&(dyn SpanProcessor + 'static)) -> OTelSdkResult) -> OTelSdkResult {
-        self.receivers.iter().fold(Ok(()), |result, receiver| {
-            let this = call(receiver.as_ref());
-            result.and(this)
-        })
+        let mut result = Ok(());
+        for receiver in &self.receivers {
+            result = result.and(call(receiver.as_ref()));
+        }
+        result
     }
 }
 
