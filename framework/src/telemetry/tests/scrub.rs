@@ -151,8 +151,10 @@ fn sums(exporter: &InMemoryMetricExporter, name: &str) -> HashMap<String, u64> {
     for metric in metrics.filter(|metric| metric.name() == name) {
         let AggregatedMetrics::U64(MetricData::Sum(sum)) = metric.data() else { panic!("{metric:?}") };
         for point in sum.data_points() {
-            let attributes: Vec<_> =
+            let mut attributes: Vec<_> =
                 point.attributes().map(|it| format!("{}={}", it.key, it.value)).collect();
+            // A series has them in any order.
+            attributes.sort_unstable();
             sums.insert(attributes.join(","), point.value());
         }
     }
