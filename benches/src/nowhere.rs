@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
-use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
-use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter};
-use spanbox::telemetry::{Providers, Telemetry};
+use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanData, SpanExporter};
+use spanbox::config::LogSettings;
+use spanbox::telemetry::{ServiceInfo, Setup, Telemetry, TelemetryError};
 
 /// An exporter that counts what it gets, and drops it.
 #[derive(Clone, Debug, Default)]
@@ -53,14 +54,18 @@ impl PushMetricExporter for Nowhere {
     }
 }
 
-/// Every trace through the SDK's batch processor, and all metrics; and where they end.
-#[must_use]
-pub fn telemetry() -> (Telemetry, Nowhere) {
+/// A service's telemetry, by its default settings: every trace, with what is personal or secret in it hidden, through the
+/// SDK's batch processor, and all metrics; and where they end.
+///
+/// # Errors
+///
+/// Those of [`Setup::build`].
+pub fn telemetry() -> Result<(Telemetry, Nowhere), TelemetryError> {
     let nowhere = Nowhere::default();
-    let spans = BatchSpanProcessor::builder(nowhere.clone()).build();
-    let traces = SdkTracerProvider::builder().with_span_processor(spans).build();
-    let metrics =
-        SdkMeterProvider::builder().with_reader(PeriodicReader::builder(nowhere.clone()).build()).build();
-    let providers = Providers { traces: Some(traces), metrics: Some(metrics), ..Providers::default() };
-    (Telemetry::from_providers(providers), nowhere)
+    let setup = Setup::new(ServiceInfo::new("benches", env!("CARGO_PKG_VERSION")))
+        .environment([])
+        .log(LogSettings { level: "off".to_owned(), ..LogSettings::default() })
+        .span_processor(BatchSpanProcessor::builder(nowhere.clone()).build())
+        .metric_exporter(nowhere.clone());
+    Ok((setup.build()?, nowhere))
 }

@@ -142,7 +142,7 @@ pub(super) async fn plain(places: &Places, store: Store, into: &mut Figures) -> 
 
 async fn filled(place: &Place, store: Store) -> Result<Db, MeasureError> {
     // The same rows as those that are run.
-    let (telemetry, _) = nowhere::telemetry();
+    let (telemetry, _) = nowhere::telemetry()?;
     let full = place.db(&telemetry).await?;
     kind::enqueue(&full, &telemetry, store.jobs()).await?;
     let db = place.db(&Telemetry::disabled()).await?;

@@ -23,7 +23,7 @@ const CLIENTS: usize = 16;
 
 /// In batches, one after the other, and one by one from several clients; all in traces that are recorded.
 pub(super) async fn measure(places: &Places, store: Store, into: &mut Figures) -> Result<(), MeasureError> {
-    let (telemetry, _) = nowhere::telemetry();
+    let (telemetry, _) = nowhere::telemetry()?;
     let place = places.fresh(store).await?;
     let db = place.db(&telemetry).await?;
     let start = Instant::now();

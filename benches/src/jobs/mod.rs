@@ -12,6 +12,7 @@ mod running;
 use clap::Args;
 use spanbox::data::{DbError, RedisError};
 use spanbox::jobs::JobsError;
+use spanbox::telemetry::TelemetryError;
 use spanbox::testing::{PgServerError, RedisServerError};
 
 use crate::figures::Figures;
@@ -55,6 +56,9 @@ pub enum MeasureError {
     /// A job.
     #[error(transparent)]
     Jobs(#[from] JobsError),
+    /// What records the runs.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     /// Jobs did not end in time, or not all of them.
     #[error("{what}: {done} of {jobs} jobs ended")]
     Incomplete {

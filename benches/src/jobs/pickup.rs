@@ -23,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// From the commit of an enqueue until the run begins, one job at a time. On SQLite in one process; on PostgreSQL from one
 /// handle of the database to another, which share nothing but the server, as two processes do.
 pub(super) async fn measure(places: &Places, store: Store, into: &mut Figures) -> Result<(), MeasureError> {
-    let (telemetry, _) = nowhere::telemetry();
+    let (telemetry, _) = nowhere::telemetry()?;
     let place = places.fresh(store).await?;
     let sender = place.db(&telemetry).await?;
     let worker = match store {

@@ -24,7 +24,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// With every trace recorded and batched to nowhere, and all metrics.
 pub(super) async fn traced(places: &Places, store: Store, into: &mut Figures) -> Result<(), MeasureError> {
-    let (telemetry, nowhere) = nowhere::telemetry();
+    let (telemetry, nowhere) = nowhere::telemetry()?;
     run(places, store, RUN, &telemetry, Some(nowhere), into).await
 }
 
@@ -43,7 +43,7 @@ async fn run(
 ) -> Result<(), MeasureError> {
     let (place, jobs) = (places.fresh(store).await?, store.jobs());
     {
-        let (telemetry, _) = nowhere::telemetry();
+        let (telemetry, _) = nowhere::telemetry()?;
         kind::enqueue(&place.db(&telemetry).await?, &telemetry, jobs).await?;
     }
     let db = place.db(telemetry).await?;
