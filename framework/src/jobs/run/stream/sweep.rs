@@ -89,7 +89,7 @@ async fn take_back_all(floor: &Floor, stream: &Stream) -> Result<(), JobsError> 
     let mut taken_back = 0;
     for name in names? {
         if store::of_stream(&name).is_some_and(|(epoch, _)| epoch < stream.epoch()) {
-            taken_back += take_back(floor, &name).await?;
+            taken_back += take_back(floor, Some(&name)).await?;
         }
     }
     if taken_back > 0 {
@@ -102,15 +102,18 @@ async fn take_back_all(floor: &Floor, stream: &Stream) -> Result<(), JobsError> 
     Ok(())
 }
 
-/// Gives back everything that is leased under a name.
-async fn take_back(floor: &Floor, name: &str) -> Result<usize, JobsError> {
+/// Gives back everything that is leased under a name, or, without one, under any for longer than [`FORSAKEN`].
+async fn take_back(floor: &Floor, name: Option<&str>) -> Result<usize, JobsError> {
     let mut all = 0;
     loop {
-        let name = name.to_owned();
+        let name = name.map(str::to_owned);
         let jobs: Result<_, DbError> = floor
             .db
             .write(async move |conn: &mut Conn| {
-                let jobs = store::published(conn, &name, BATCH).await?;
+                let jobs = match name {
+                    Some(name) => store::published(conn, &name, BATCH).await?,
+                    None => store::forsaken(conn, FORSAKEN, BATCH).await?,
+                };
                 let held: Vec<Held> = jobs.iter().map(store::InStream::held).collect();
                 store::settle(conn, &back(&held)).await?;
                 Ok(jobs)
@@ -128,24 +131,7 @@ async fn take_back(floor: &Floor, name: &str) -> Result<usize, JobsError> {
 /// Jobs that were published by processes which had them handed out by Redis are due again, where the database hands them
 /// out now: nobody may be left who looks after their stream.
 pub(in crate::jobs::run) async fn take_back_forsaken(floor: &Floor) -> Result<(), JobsError> {
-    let mut all = 0;
-    loop {
-        let jobs: Result<_, DbError> = floor
-            .db
-            .write(async move |conn: &mut Conn| {
-                let jobs = store::forsaken(conn, FORSAKEN, BATCH).await?;
-                let held: Vec<Held> = jobs.iter().map(store::InStream::held).collect();
-                store::settle(conn, &back(&held)).await?;
-                Ok(jobs)
-            })
-            .await;
-        let jobs = jobs?;
-        all += jobs.len();
-        ring(floor, jobs.iter().map(|job| &*job.queue));
-        if jobs.len() < BATCH {
-            break;
-        }
-    }
+    let all = take_back(floor, None).await?;
     if all > 0 {
         tracing::warn!(
             jobs = all,
@@ -280,7 +266,7 @@ async fn look_after_publishers(floor: &Floor, stream: &Stream) -> Result<(), Job
     let alive = living(stream, known.values().map(|(_, publisher)| *publisher)).await?;
     for (name, (epoch, publisher)) in known {
         if epoch < stream.epoch() {
-            take_back(floor, name).await?;
+            take_back(floor, Some(name)).await?;
         } else if !alive.contains(publisher) && publisher != stream.worker {
             inherit(floor, stream, name).await?;
         }
