@@ -18,6 +18,7 @@
 //! | [`context`] | carrying the trace by hand |
 //! | [`redact`] | what must not be shown |
 //! | [`cli`] | the commands of every service |
+//! | [`traced`] | a span for each call of a function |
 //! | [`testing`] | a service under test (feature `testing`) |
 
 pub mod actor;
@@ -34,3 +35,6 @@ pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod web;
+
+#[doc = include_str!("telemetry/traced.md")]
+pub use spanbox_macros::traced;

@@ -20,6 +20,8 @@
 //! - **Logs.** Every `tracing` record is one line on stderr, with the ids of the span that is current in
 //!   OpenTelemetry's context; control characters are escaped. `tracing` spans and OpenTelemetry's are each other's
 //!   parents and children.
+//! - **Spans of your own.** [`traced`](crate::traced) for a function, [`span`] for a future or a block; [`set_attribute`],
+//!   [`add_event`], [`add_link`] and [`record_error`] for the one that is current, [`trace_id`] for who asks for support.
 //!
 //! ```
 //! use opentelemetry::trace::TraceContextExt;
@@ -39,13 +41,18 @@
 //! # Ok::<(), telemetry::TelemetryError>(())
 //! ```
 
+mod attribute;
+mod begun;
 mod client;
 mod console;
+mod current;
 mod environment;
 mod error;
 mod handle;
 mod line;
 mod outage;
+#[doc(hidden)]
+pub mod outcome;
 mod panic;
 mod pipeline;
 mod relay;
@@ -56,11 +63,15 @@ mod setup;
 mod span;
 mod subscriber;
 mod target;
+#[doc(hidden)]
+pub mod traced;
 mod worker;
 
 #[cfg(test)]
 mod tests;
 
+pub use attribute::AttributeValue;
+pub use current::{add_event, add_link, record_error, set_attribute, set_attributes, trace_id};
 pub use error::TelemetryError;
 pub(crate) use handle::nobody;
 pub use handle::{Providers, Telemetry, ThreadGuard};
@@ -68,7 +79,7 @@ pub(crate) use panic::panic_message;
 pub use pipeline::{ShutdownReport, SignalReport};
 pub use resource::ServiceInfo;
 pub use setup::Setup;
-pub use span::{ScopedSpan, record_error, set_attribute, span};
+pub use span::{ScopedSpan, SpanGuard, span};
 
 /// The target of what this module logs.
 const TARGET: &str = "spanbox::telemetry";

@@ -1,15 +1,14 @@
 use std::borrow::Cow;
-use std::error::Error;
 use std::future::Future;
 
-use opentelemetry::trace::{FutureExt as _, SpanKind, Status, TraceContextExt, Tracer};
-use opentelemetry::{Context, Key, KeyValue, Value};
-use opentelemetry_semantic_conventions::attribute::{EXCEPTION_MESSAGE, EXCEPTION_TYPE};
+use opentelemetry::trace::{Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt, Tracer};
+use opentelemetry::{Context, ContextGuard, Key, KeyValue, Value};
 
 use super::Telemetry;
-use super::line::error_chain;
+use super::begun::{Begun, Inside};
 
-/// A span of the service's own, child of the current one: see [`ScopedSpan::run`] and [`ScopedSpan::in_scope`].
+/// A span of the service's own, child of the current one: see [`ScopedSpan::run`] and [`ScopedSpan::in_scope`]. For the
+/// whole of a function there is [`traced`](crate::traced).
 ///
 /// Where nothing is recorded (no telemetry in the context, or a trace that is not sampled), nothing is built
 /// either, and the work runs all the same.
@@ -24,21 +23,37 @@ use super::line::error_chain;
 /// # }).unwrap();
 /// ```
 pub fn span(name: impl Into<Cow<'static, str>>) -> ScopedSpan {
-    let parent = Context::current();
-    // The samplers that can be set all decide by the parent or by the trace's id: what is not sampled stays so.
-    let settled = parent.has_active_span() && !parent.span().span_context().is_sampled();
-    let telemetry =
-        if settled { None } else { parent.get::<Telemetry>().filter(|it| it.tracer().is_some()).cloned() };
-    ScopedSpan { name: name.into(), kind: SpanKind::Internal, attributes: Vec::new(), telemetry }
+    let telemetry = Context::map_current(|parent| {
+        if is_unwanted(parent) {
+            None
+        } else {
+            parent.get::<Telemetry>().filter(|it| it.tracer().is_some()).cloned()
+        }
+    });
+    ScopedSpan {
+        name: name.into(),
+        kind: SpanKind::Internal,
+        attributes: Vec::new(),
+        links: Vec::new(),
+        telemetry,
+    }
+}
+
+/// Whether a span below the current one would not be recorded, so that nothing has to be built for it.
+///
+/// The samplers that can be set all decide by the parent or by the trace's id: what is not sampled stays so.
+fn is_unwanted(cx: &Context) -> bool {
+    cx.has_active_span() && !cx.span().span_context().is_sampled()
 }
 
 /// A span that is not started yet, see [`span`].
-#[must_use = "a span is started by `run` or `in_scope`"]
+#[must_use = "a span is started by `run`, `in_scope` or `enter`"]
 #[derive(Debug)]
 pub struct ScopedSpan {
     name: Cow<'static, str>,
     kind: SpanKind,
     attributes: Vec<KeyValue>,
+    links: Vec<Link>,
     /// None when nothing is to be recorded.
     telemetry: Option<Telemetry>,
 }
@@ -58,77 +73,83 @@ impl ScopedSpan {
         self
     }
 
+    /// A link to a span of this or of another trace that has to do with this one without being above it. Default
+    /// none; what is not valid is left out.
+    pub fn link(mut self, to: SpanContext) -> Self {
+        if self.telemetry.is_some() && to.is_valid() {
+            self.links.push(Link::with_context(to));
+        }
+        self
+    }
+
     /// Runs the future inside the span, from its first poll until it is done or dropped.
     pub async fn run<F: Future>(self, work: F) -> F::Output {
-        match self.start() {
-            Some(cx) => {
-                let ended = EndOnDrop(cx.clone());
-                let output = work.with_context(cx).await;
-                drop(ended);
-                output
-            }
-            None => work.await,
-        }
+        let begun = self.begin();
+        Inside::new(work, begun.as_ref()).await
     }
 
     /// Calls the function inside the span, with the context that holds it.
     pub fn in_scope<T>(self, work: impl FnOnce(&Context) -> T) -> T {
-        match self.start() {
-            Some(cx) => {
-                let _ended = EndOnDrop(cx.clone());
-                let _current = cx.clone().attach();
-                work(&cx)
+        match self.begin() {
+            Some(begun) => {
+                let _current = begun.enter();
+                work(begun.context())
             }
             None => work(&Context::current()),
         }
     }
 
-    fn start(self) -> Option<Context> {
+    /// Makes the span the current one until the guard is dropped, which ends it: for a block that is not worth a
+    /// function.
+    ///
+    /// ```
+    /// use spanbox::telemetry;
+    ///
+    /// fn total(amounts: &[i64]) -> Option<i64> {
+    ///     let _span = telemetry::span("sum_up").enter();
+    ///     amounts.iter().try_fold(0_i64, |sum, amount| sum.checked_add(*amount))
+    /// }
+    /// # assert_eq!(total(&[3, 4]), Some(7));
+    /// ```
+    pub fn enter(self) -> SpanGuard {
+        let begun = self.begin();
+        SpanGuard { _current: begun.as_ref().map(Begun::enter), _begun: begun }
+    }
+
+    pub(super) fn begin(self) -> Option<Begun> {
         let telemetry = self.telemetry?;
         let tracer = telemetry.tracer()?;
-        let builder = tracer.span_builder(self.name).with_kind(self.kind).with_attributes(self.attributes);
-        Some(Context::current_with_span(tracer.build(builder)))
+        let builder = SpanBuilder {
+            name: self.name,
+            span_kind: Some(self.kind),
+            attributes: Some(self.attributes),
+            links: Some(self.links),
+            ..SpanBuilder::default()
+        };
+        Some(Begun::new(Context::current_with_span(tracer.build(builder))))
     }
 }
 
-/// Ends the span also when the work panics or is dropped, and when somebody still holds its context.
-struct EndOnDrop(Context);
-
-impl Drop for EndOnDrop {
-    fn drop(&mut self) {
-        self.0.span().end();
-    }
-}
-
-/// Records an error on the current span: an `exception` event with the error's type and its message with all its
-/// causes, and the status `error` with the message.
+/// Keeps a span the current one of this thread, see [`ScopedSpan::enter`].
 ///
-/// Does nothing when no span is recording.
+/// It must not be held over an `.await`: whatever else the thread does in the meantime would be recorded below its
+/// span. It is not `Send`, so that a future that holds one can not be given to another thread; for those that stay on
+/// theirs, name it in `await-holding-invalid-types` of your `.clippy.toml`. In a future use [`ScopedSpan::run`].
 ///
-/// The type is known of a concrete error only: behind a `&dyn Error` it is left out.
-pub fn record_error<E: Error + ?Sized>(error: &E) {
-    Context::map_current(|cx| {
-        let span = cx.span();
-        if !span.is_recording() {
-            return;
-        }
-        let mut attributes = vec![KeyValue::new(EXCEPTION_MESSAGE, error_chain(error))];
-        let name = std::any::type_name::<E>();
-        // `dyn Error` is no type anybody could look for.
-        if !name.starts_with("dyn ") {
-            attributes.push(KeyValue::new(EXCEPTION_TYPE, name));
-        }
-        span.add_event("exception", attributes);
-        span.set_status(Status::error(error.to_string()));
-    });
-}
-
-/// Sets an attribute of the current span. Does nothing when no span is recording.
-pub fn set_attribute(key: impl Into<Key>, value: impl Into<Value>) {
-    Context::map_current(|cx| {
-        let span = cx.span();
-        if span.is_recording() {
-            span.set_attribute(KeyValue::new(key, value));
-        }
-    });
+/// ```compile_fail
+/// async fn save() {}
+///
+/// fn spawned() -> impl Future<Output = ()> + Send {
+///     async {
+///         let _span = spanbox::telemetry::span("save").enter();
+///         save().await;
+///     }
+/// }
+/// ```
+#[must_use = "the span ends when the guard is dropped"]
+#[derive(Debug)]
+pub struct SpanGuard {
+    // First, since fields are dropped in their order.
+    _current: Option<ContextGuard>,
+    _begun: Option<Begun>,
 }

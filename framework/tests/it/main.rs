@@ -10,3 +10,4 @@ mod recorded;
 mod requests;
 mod schedules;
 mod tidy;
+mod traced;
