@@ -29,10 +29,11 @@ impl Job for ExpireStaleOrders {
     type State = OrderSettings;
 
     async fn run(self, settings: OrderSettings, ctx: JobContext) -> Result<(), JobError> {
-        telemetry::span(Self::NAME).run(expire(settings.stale_after, ctx)).await
+        expire(settings.stale_after, ctx).await
     }
 }
 
+#[spanbox::traced(name = ExpireStaleOrders::NAME)]
 async fn expire(stale_after: Duration, ctx: JobContext) -> Result<(), JobError> {
     let Some(before) = ago(stale_after) else { return Ok(()) };
     let (mut expired, mut after) = (0, None);

@@ -58,15 +58,7 @@ impl Job for ProcessOrder {
     }
 
     async fn run(self, processor: Processor, ctx: JobContext) -> Result<(), JobError> {
-        let id = self.order_id;
-        let work = async move {
-            let ended = processor.process(id, &ctx).await;
-            if let Err(error) = &ended {
-                telemetry::record_error(error.cause());
-            }
-            ended
-        };
-        telemetry::span(Self::NAME).attribute("order.id", id).run(work).await
+        processor.process(self.order_id, &ctx).await
     }
 }
 
@@ -75,23 +67,22 @@ impl Processor {
         Self { payments, high_value: settings.high_value(), refused: settings.refused() }
     }
 
+    #[spanbox::traced(name = ProcessOrder::NAME, fields(order.id = id))]
     async fn process(&self, id: i64, ctx: &JobContext) -> Result<(), JobError> {
         let Some(order) = begin(id, ctx).await? else {
             tracing::debug!(order = id, "an order that is gone or at its end needs no processing");
             return Ok(());
         };
-        let accepted = order.amount() <= self.high_value || self.validate_high_value(&order);
+        let accepted = order.amount() <= self.high_value || self.validate_high_value_order(&order);
         let outcome = if accepted && self.pay(&order).await? { Status::Completed } else { Status::Failed };
         end(id, outcome, ctx).await
     }
 
-    fn validate_high_value(&self, order: &Order) -> bool {
-        telemetry::span("validate_high_value_order").in_scope(|_| {
-            let accepted = order.amount() <= self.refused;
-            telemetry::set_attribute("order.amount", order.amount().to_string());
-            telemetry::set_attribute("order.accepted", accepted);
-            accepted
-        })
+    #[spanbox::traced(fields(order.amount = %order.amount()))]
+    fn validate_high_value_order(&self, order: &Order) -> bool {
+        let accepted = order.amount() <= self.refused;
+        telemetry::set_attribute("order.accepted", accepted);
+        accepted
     }
 
     /// Whether the order is paid. That it can not be is an answer; an error says that there is none yet.

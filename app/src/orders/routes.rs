@@ -94,20 +94,21 @@ pub(super) async fn delete(db: Db, id: Path<i64>) -> Result<HttpResponse, Proble
 
 /// `GET /api/orders/analytics`: how many orders there are and what they come to, by status.
 pub(super) async fn analytics(db: Db) -> Result<Json<Analytics>, Problem> {
-    telemetry::span("calculate_analytics")
-        .run(async move {
-            let totals = db.read(async |conn| store::totals(conn).await).await?;
-            let count = |rows: &mut dyn Iterator<Item = &StatusTotal>| rows.map(|row| row.count).sum();
-            let analytics = Analytics {
-                total_orders: count(&mut totals.iter()),
-                pending_orders: count(&mut totals.iter().filter(|row| row.status == Status::Pending)),
-                by_status: totals.into_iter().map(StatusRow::from).collect(),
-            };
-            telemetry::set_attribute("analytics.total_orders", analytics.total_orders);
-            telemetry::set_attribute("analytics.pending_orders", analytics.pending_orders);
-            Ok(Json(analytics))
-        })
-        .await
+    Ok(Json(calculate_analytics(&db).await?))
+}
+
+#[spanbox::traced]
+async fn calculate_analytics(db: &Db) -> Result<Analytics, Problem> {
+    let totals = db.read(async |conn| store::totals(conn).await).await?;
+    let count = |rows: &mut dyn Iterator<Item = &StatusTotal>| rows.map(|row| row.count).sum();
+    let analytics = Analytics {
+        total_orders: count(&mut totals.iter()),
+        pending_orders: count(&mut totals.iter().filter(|row| row.status == Status::Pending)),
+        by_status: totals.into_iter().map(StatusRow::from).collect(),
+    };
+    telemetry::set_attribute("analytics.total_orders", analytics.total_orders);
+    telemetry::set_attribute("analytics.pending_orders", analytics.pending_orders);
+    Ok(analytics)
 }
 
 impl From<StatusTotal> for StatusRow {

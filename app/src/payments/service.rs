@@ -1,4 +1,3 @@
-use opentelemetry::trace::SpanKind;
 use spanbox::telemetry;
 
 use super::error::PaymentError;
@@ -29,57 +28,43 @@ impl PaymentService {
     }
 
     /// Charges what an order comes to. Asked again for the same order, it is the same charge.
+    #[spanbox::traced(fields(
+        order.id = payment.order_id,
+        payment.amount = %payment.amount,
+        payment.method = payment.method,
+    ))]
     pub(crate) async fn process_payment(&self, payment: Payment<'_>) -> Result<Verdict, PaymentError> {
-        telemetry::span("process_payment")
-            .attribute("order.id", payment.order_id)
-            .attribute("payment.amount", payment.amount.to_string())
-            .attribute("payment.method", payment.method.to_owned())
-            .run(async {
-                let verdict = match validate_method(payment.method) {
-                    Ok(()) => self.charge(payment).await,
-                    Err(error) => Err(error),
-                };
-                tell(&verdict);
-                verdict
-            })
-            .await
+        validate_payment_method(payment.method)?;
+        let verdict = self.charge(payment).await?;
+        tell(&verdict);
+        Ok(verdict)
     }
 
+    #[spanbox::traced(
+        name = "payment_gateway.charge",
+        kind = "client",
+        fields(payment.gateway = Gateway::NAME, payment.amount = %payment.amount),
+    )]
     async fn charge(&self, payment: Payment<'_>) -> Result<Verdict, PaymentError> {
         let key = format!("order-{}", payment.order_id);
-        telemetry::span("payment_gateway.charge")
-            .kind(SpanKind::Client)
-            .attribute("payment.gateway", Gateway::NAME)
-            .attribute("payment.amount", payment.amount.to_string())
-            .run(async {
-                let charged = self.gateway.charge(&key, payment.amount, payment.currency).await;
-                let verdict = charged.map_err(PaymentError::from);
-                tell(&verdict);
-                verdict
-            })
-            .await
+        let verdict = self.gateway.charge(&key, payment.amount, payment.currency).await?;
+        tell(&verdict);
+        Ok(verdict)
     }
 }
 
-fn validate_method(method: &str) -> Result<(), PaymentError> {
-    telemetry::span("validate_payment_method").attribute("payment.method", method.to_owned()).in_scope(|_| {
-        if METHODS.contains(&method) {
-            return Ok(());
-        }
-        let error = PaymentError::Method(method.to_owned());
-        telemetry::record_error(&error);
-        Err(error)
-    })
+#[spanbox::traced(fields(payment.method = method))]
+fn validate_payment_method(method: &str) -> Result<(), PaymentError> {
+    if METHODS.contains(&method) { Ok(()) } else { Err(PaymentError::Method(method.to_owned())) }
 }
 
 /// Says on the current span how it went.
-fn tell(verdict: &Result<Verdict, PaymentError>) {
+fn tell(verdict: &Verdict) {
     match verdict {
-        Ok(Verdict::Charged { transaction_id }) => {
+        Verdict::Charged { transaction_id } => {
             telemetry::set_attribute("payment.transaction_id", transaction_id.clone());
         }
-        Ok(Verdict::Declined { reason }) => telemetry::set_attribute("payment.declined", *reason),
-        Err(error) => telemetry::record_error(error),
+        Verdict::Declined { reason } => telemetry::set_attribute("payment.declined", *reason),
     }
 }
 
@@ -90,10 +75,10 @@ mod tests {
     #[test]
     fn what_is_no_method_is_refused_for_good() {
         for method in METHODS {
-            assert!(validate_method(method).is_ok(), "{method}");
+            assert!(validate_payment_method(method).is_ok(), "{method}");
         }
         for method in ["", "cash", "CREDIT_CARD", "credit_card "] {
-            assert!(validate_method(method).is_err_and(|error| error.is_final()), "{method}");
+            assert!(validate_payment_method(method).is_err_and(|error| error.is_final()), "{method}");
         }
     }
 }
