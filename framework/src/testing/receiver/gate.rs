@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use super::ReceiverMode;
 
@@ -13,6 +14,8 @@ use super::ReceiverMode;
 /// hang.
 pub(super) struct Gate {
     server: SocketAddr,
+    /// Takes the encryption off, where there is any.
+    tls: Option<TlsAcceptor>,
     address: SocketAddr,
     /// Bound and never listening: the port stays ours while nobody listens on it.
     _reserved: TcpSocket,
@@ -20,11 +23,11 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    pub(super) fn open(server: SocketAddr) -> io::Result<Self> {
+    pub(super) fn open(server: SocketAddr, tls: Option<TlsAcceptor>) -> io::Result<Self> {
         let reserved = shared_socket(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         let address = reserved.local_addr()?;
         let listener = Some(listen(address)?);
-        Ok(Self { server, address, _reserved: reserved, listener })
+        Ok(Self { server, tls, address, _reserved: reserved, listener })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -67,7 +70,7 @@ impl Gate {
                 if now == ReceiverMode::Hang {
                     connections.spawn(swallow(stream));
                 } else {
-                    connections.spawn(pass(stream, self.server));
+                    connections.spawn(pass(stream, self.server, self.tls.clone()));
                 }
             }
         }
@@ -86,11 +89,16 @@ async fn accept(listener: Option<&TcpListener>) -> Option<TcpStream> {
     }
 }
 
-async fn pass(mut client: TcpStream, server: SocketAddr) {
-    if let Ok(mut server) = TcpStream::connect(server).await {
-        // However it ends, both ends are closed.
-        let _ = copy_bidirectional(&mut client, &mut server).await;
-    }
+async fn pass(mut client: TcpStream, server: SocketAddr, tls: Option<TlsAcceptor>) {
+    let Ok(mut server) = TcpStream::connect(server).await else { return };
+    // However it ends, both ends are closed.
+    let _ = match tls {
+        None => copy_bidirectional(&mut client, &mut server).await,
+        Some(tls) => match tls.accept(client).await {
+            Ok(mut client) => copy_bidirectional(&mut client, &mut server).await,
+            Err(refused) => Err(refused),
+        },
+    };
 }
 
 async fn swallow(mut client: TcpStream) {

@@ -39,6 +39,7 @@ pub use self::collected::{ReceivedEvent, ReceivedLog, ReceivedSpan};
 /// ```
 #[derive(Debug)]
 pub struct OtlpReceiver {
+    scheme: &'static str,
     grpc: SocketAddr,
     http: SocketAddr,
     store: Arc<Store>,
@@ -77,6 +78,20 @@ impl OtlpReceiver {
     ///
     /// When there is no free port or no thread to be had.
     pub fn start() -> io::Result<Self> {
+        Self::with(None)
+    }
+
+    /// Starts a receiver that takes encrypted connections alone: with this certificate, and from whom this lets in.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`OtlpReceiver::start`].
+    pub fn start_tls(tls: rustls::ServerConfig) -> io::Result<Self> {
+        Self::with(Some(tls))
+    }
+
+    fn with(tls: Option<rustls::ServerConfig>) -> io::Result<Self> {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let store = Arc::new(Store::default());
         let mode = Arc::new(watch::Sender::new(ReceiverMode::Up));
         let (started, addresses) = mpsc::channel();
@@ -84,23 +99,23 @@ impl OtlpReceiver {
         let (reach, reached) = mpsc::channel();
         let thread = std::thread::Builder::new().name("otlp-receiver".to_owned()).spawn({
             let (store, mode) = (store.clone(), mode.clone());
-            move || servers::run(store, &mode, &reach, &started, stopped)
+            move || servers::run(store, &mode, &reach, &started, stopped, tls)
         })?;
         let (grpc, http) =
             addresses.recv().map_err(|_| io::Error::other("the receiver's thread is gone"))??;
-        Ok(Self { grpc, http, store, mode, reached, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { scheme, grpc, http, store, mode, reached, stop: Some(stop), thread: Some(thread) })
     }
 
     /// For `OTEL_EXPORTER_OTLP_ENDPOINT` with the protocol `grpc`.
     #[must_use]
     pub fn grpc_endpoint(&self) -> String {
-        format!("http://{}", self.grpc)
+        format!("{}://{}", self.scheme, self.grpc)
     }
 
     /// For `OTEL_EXPORTER_OTLP_ENDPOINT` with the protocol `http/protobuf`.
     #[must_use]
     pub fn http_endpoint(&self) -> String {
-        format!("http://{}", self.http)
+        format!("{}://{}", self.scheme, self.http)
     }
 
     /// Changes what the receiver does; when this returns, it does so.

@@ -1,4 +1,5 @@
-use std::io;
+use std::borrow::Cow;
+use std::io::{self, Read as _};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, mpsc};
 
@@ -19,6 +20,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use prost::Message;
 use tokio::sync::{oneshot, watch};
+use tokio_rustls::TlsAcceptor;
+use tonic::codec::CompressionEncoding::{Gzip, Zstd};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
@@ -26,6 +29,9 @@ use tonic::{Request, Response, Status};
 use super::collected::{Attributes as Headers, Intake};
 use super::gate::Gate;
 use super::{ReceiverMode, Store};
+
+/// The largest export over HTTP, in bytes.
+const LARGEST: usize = 64 * 1024 * 1024;
 
 type Addresses = io::Result<(SocketAddr, SocketAddr)>;
 
@@ -63,7 +69,8 @@ impl Collector {
     fn http<T: Intake + Message + Default>(&self, head: &HttpRequest, body: &web::Bytes) -> HttpResponse {
         let headers =
             head.headers().iter().map(|(name, value)| pair(name.as_str(), value.as_bytes())).collect();
-        match T::decode(body.clone()) {
+        let encoding = head.headers().get("content-encoding").map(|value| value.as_bytes());
+        match unpacked(encoding, body).and_then(|body| Ok(T::decode(&*body)?)) {
             Err(error) => HttpResponse::BadRequest().body(error.to_string()),
             Ok(request) => match self.take(request, headers) {
                 true => HttpResponse::Ok().content_type("application/x-protobuf").finish(),
@@ -80,12 +87,13 @@ pub(super) fn run(
     reached: &mpsc::Sender<ReceiverMode>,
     started: &mpsc::Sender<Addresses>,
     stopped: oneshot::Receiver<()>,
+    tls: Option<rustls::ServerConfig>,
 ) {
     // A receiver is not part of what it observes.
     let _silence = tracing::dispatcher::set_default(&tracing::Dispatch::none());
     actix_rt::System::new().block_on(async move {
         let collector = Collector { store, mode: mode.subscribe() };
-        match serve(collector) {
+        match serve(collector, tls) {
             Err(error) => drop(started.send(Err(error))),
             Ok(gates) => {
                 let addresses = (gates[0].address(), gates[1].address());
@@ -99,13 +107,19 @@ pub(super) fn run(
     });
 }
 
-fn serve(collector: Collector) -> io::Result<[Gate; 2]> {
+fn serve(collector: Collector, tls: Option<rustls::ServerConfig>) -> io::Result<[Gate; 2]> {
     let grpc = TcpIncoming::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let grpc_address = grpc.local_addr()?;
     let services = Server::builder()
-        .add_service(TraceServiceServer::new(collector.clone()))
-        .add_service(MetricsServiceServer::new(collector.clone()))
-        .add_service(LogsServiceServer::new(collector.clone()));
+        .add_service(
+            TraceServiceServer::new(collector.clone()).accept_compressed(Gzip).accept_compressed(Zstd),
+        )
+        .add_service(
+            MetricsServiceServer::new(collector.clone()).accept_compressed(Gzip).accept_compressed(Zstd),
+        )
+        .add_service(
+            LogsServiceServer::new(collector.clone()).accept_compressed(Gzip).accept_compressed(Zstd),
+        );
     start(async move { drop(services.serve_with_incoming(grpc).await) });
 
     let http = TcpListener::bind("127.0.0.1:0")?;
@@ -113,7 +127,6 @@ fn serve(collector: Collector) -> io::Result<[Gate; 2]> {
     let server = HttpServer::new(move || {
         let [traces, metrics, logs] = [(); 3].map(|()| collector.clone());
         App::new()
-            .app_data(web::PayloadConfig::new(64 * 1024 * 1024))
             .route(
                 "/v1/traces",
                 web::post()
@@ -134,7 +147,27 @@ fn serve(collector: Collector) -> io::Result<[Gate; 2]> {
         drop(server.workers(1).disable_signals().listen(http)?.run().await);
         io::Result::Ok(())
     });
-    Ok([Gate::open(grpc_address)?, Gate::open(http_address)?])
+    let [grpc, http] = [&[b"h2".to_vec()][..], &[]].map(|protocols| {
+        tls.clone().map(|mut tls| {
+            tls.alpn_protocols = protocols.to_vec();
+            TlsAcceptor::from(Arc::new(tls))
+        })
+    });
+    Ok([Gate::open(grpc_address, grpc)?, Gate::open(http_address, http)?])
+}
+
+/// The body without its compression.
+fn unpacked<'a>(encoding: Option<&[u8]>, body: &'a [u8]) -> io::Result<Cow<'a, [u8]>> {
+    match encoding {
+        None => Ok(Cow::Borrowed(body)),
+        Some(b"gzip") => {
+            let mut plain = Vec::new();
+            flate2::read::GzDecoder::new(body).read_to_end(&mut plain)?;
+            Ok(Cow::Owned(plain))
+        }
+        Some(b"zstd") => zstd::decode_all(body).map(Cow::Owned),
+        Some(_) => Err(io::Error::other("this encoding is not known")),
+    }
 }
 
 fn pair(name: &str, value: &[u8]) -> (String, String) {
@@ -144,9 +177,13 @@ fn pair(name: &str, value: &[u8]) -> (String, String) {
 async fn answer<T: Intake + Message + Default>(
     collector: Collector,
     head: HttpRequest,
-    body: web::Bytes,
+    body: web::Payload,
 ) -> HttpResponse {
-    collector.http::<T>(&head, &body)
+    // As it was sent: which compressions `web::Bytes` takes off depends on the features that actix-web is built with.
+    match body.to_bytes_limited(LARGEST).await {
+        Ok(Ok(body)) => collector.http::<T>(&head, &body),
+        _ => HttpResponse::BadRequest().finish(),
+    }
 }
 
 #[allow(clippy::disallowed_methods, reason = "a receiver carries nobody's trace")]
