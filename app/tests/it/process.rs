@@ -34,6 +34,11 @@ fn config_shows_each_setting_with_its_origin_and_no_secret() {
         ("SECRET_KEY", "hunter2"),
         ("DATABASE_URL", "postgres://u:hunter2@localhost/o"),
         ("LOG_LEVEL", "debug"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hunter2"),
+        ("OTEL_EXPORTER_OTLP_ENDPONIT", "http://me:hunter2@collector:4318"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "soon"),
+        ("APP_TELEMETRY__ENDPOINT", "http://collector:4318"),
+        ("APP_TELEMETRY__HEADERS__AUTHORIZATION", "hunter2"),
     ];
     let shown = run(directory.path(), &["config"], &environment);
     assert!(shown.status.success(), "{}", stderr(&shown));
@@ -41,9 +46,20 @@ fn config_shows_each_setting_with_its_origin_and_no_secret() {
     for part in ["config/default.toml:2", "SECRET_KEY", "DATABASE_URL", "LOG_LEVEL", "default", "***"] {
         assert!(text.contains(part), "{part} is missing in:\n{text}");
     }
+    for line in [
+        "# OTEL_BSP_SCHEDULE_DELAY = \"soon\"  # invalid: is `soon`, which is no number above 0: 5000 is used",
+        "# OTEL_EXPORTER_OTLP_ENDPONIT = \"***\"  # unknown: did you mean OTEL_EXPORTER_OTLP_ENDPOINT?",
+        "# OTEL_EXPORTER_OTLP_HEADERS = \"***\"  # honoured",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line} is missing in:\n{text}");
+    }
     assert!(!text.contains("hunter2"), "{text}");
-    let json = run(directory.path(), &["config", "--json"], &environment);
-    assert!(serde_json::from_slice::<serde_json::Value>(&json.stdout).unwrap().is_array());
+    let json = stdout(&run(directory.path(), &["config", "--json"], &environment));
+    assert!(!json.contains("hunter2"), "{json}");
+    let all: Vec<Value> = serde_json::from_str(&json).unwrap();
+    let delay = all.iter().find(|it| it["variable"] == "OTEL_BSP_SCHEDULE_DELAY").unwrap();
+    assert_eq!((&delay["value"], &delay["standing"]), (&Value::from("soon"), &Value::from("invalid")));
+    assert!(all.iter().any(|it| it["key"] == "server.port"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::config::{Config, DatabaseSettings, ServerSettings, TelemetrySettings}
 use crate::data::{Db, Migrations};
 use crate::ext::Entry;
 use crate::module::{RouteInfo, RouteTable};
-use crate::telemetry::{Setup, Telemetry};
+use crate::telemetry::{Setup, Telemetry, Variable};
 
 /// A service whose description holds: nothing of it runs yet.
 #[must_use]
@@ -55,6 +55,12 @@ impl Ready {
     #[must_use]
     pub const fn config(&self) -> &Config {
         &self.plan.config
+    }
+
+    /// The variables of its telemetry that are set, and what becomes of each.
+    #[must_use]
+    pub fn variables(&self) -> Vec<Variable> {
+        self.setup.variables()
     }
 
     /// Every route that will be served.

@@ -1,6 +1,12 @@
 //! Other services' URLs: checked at boot, so that a slip is not a connection error an hour later.
 
+use std::collections::BTreeMap;
+
+use actix_web::http::header::{HeaderName, HeaderValue};
+use serde::Serializer;
 use url::Url;
+
+use crate::redact::{MASK, Secret};
 
 /// Never shows the URL, which may hold a password.
 pub(super) fn check_redis(raw: &str) -> Result<(), String> {
@@ -31,9 +37,37 @@ pub(super) fn check_otlp(raw: &str) -> Result<(), String> {
     }
 }
 
+/// Never shows the value.
+pub(super) fn check_header((name, value): (&String, &Secret<String>)) -> Result<(), String> {
+    if HeaderName::try_from(name.as_str()).is_err() {
+        return Err(format!("has `{name}`, which is no name of a header"));
+    }
+    HeaderValue::try_from(value.expose().as_str())
+        .map_err(|_| format!("has a value of `{name}` that no header may hold"))
+        .map(drop)
+}
+
+/// The names, each with the mask.
+pub(super) fn masked_headers<S: Serializer>(
+    headers: &BTreeMap<String, Secret<String>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(headers.keys().map(|name| (name, MASK)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_http_can_send_passes_as_a_header() {
+        let check = |name: &str, value: &str| check_header((&name.to_owned(), &value.to_owned().into()));
+        assert_eq!(check("X-Tenant", "a b"), Ok(()));
+        for (name, value) in [("x tenant", "hunter2"), ("", "hunter2"), ("x-tenant", "hunter2\r\nx: y")] {
+            let message = check(name, value).unwrap_err();
+            assert!(!message.contains("hunter2"), "{message}");
+        }
+    }
 
     #[test]
     fn only_redis_urls_with_a_host_pass() {

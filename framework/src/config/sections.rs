@@ -1,5 +1,6 @@
 //! The framework's own sections, one plain struct each. A module adds its own by implementing [`Section`].
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -263,6 +264,10 @@ pub struct TelemetrySettings {
     /// How to speak to the endpoint: `grpc` or `http/protobuf`. Default `http/protobuf`, as the specification says;
     /// an endpoint on port 4317 without a protocol is taken as `grpc`.
     pub protocol: Option<OtlpProtocol>,
+    /// Headers that are sent with each export, e.g. `authorization = "Bearer …"`. Default none. Shown masked.
+    /// `OTEL_EXPORTER_OTLP_HEADERS` takes the place of all of them.
+    #[serde(serialize_with = "endpoint::masked_headers")]
+    pub headers: BTreeMap<String, Secret<String>>,
     /// The share of new traces that are recorded, 0.0 to 1.0. A caller's decision is followed. Default 1.0.
     pub sample_ratio: f64,
     /// Paths that are served without a span: exact, or a prefix when it ends in `*`.
@@ -296,6 +301,7 @@ impl Default for TelemetrySettings {
             enabled: true,
             endpoint: None,
             protocol: None,
+            headers: BTreeMap::new(),
             sample_ratio: 1.0,
             excluded_paths: ["/health", "/health/*", "/favicon.ico"].map(str::to_owned).to_vec(),
             redact: RedactSettings::default(),
@@ -316,6 +322,9 @@ impl Section for TelemetrySettings {
         }
         if let Some(Err(message)) = self.endpoint.as_deref().map(endpoint::check_otlp) {
             wrong.push(("endpoint", message));
+        }
+        if let Some(Err(message)) = self.headers.iter().map(endpoint::check_header).find(Result::is_err) {
+            wrong.push(("headers", message));
         }
         wrong.extend(self.redact.check());
         wrong.extend(self.limits.check());

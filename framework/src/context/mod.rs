@@ -20,5 +20,6 @@
 mod propagation;
 mod spawn;
 
+pub(crate) use propagation::Propagators;
 pub use propagation::{extract, inject};
 pub use spawn::spawn;

@@ -8,22 +8,54 @@ use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 /// Without a `traceparent` header the answer is `base` itself, at the cost of one look-up. A header that does not
 /// parse is ignored, as the specification asks.
 pub fn extract(base: &Context, headers: &HeaderMap) -> Context {
-    let carrier = Headers(headers);
-    let mut cx = if headers.contains_key("traceparent") {
-        TraceContextPropagator::new().extract_with_context(base, &carrier)
-    } else {
-        base.clone()
-    };
-    if headers.contains_key("baggage") {
-        cx = BaggagePropagator::new().extract_with_context(&cx, &carrier);
-    }
-    cx
+    Propagators::default().extract(base, headers)
 }
 
 /// Writes the current span and baggage of `cx` into `headers` as `traceparent`, `tracestate` and `baggage` (W3C).
 pub fn inject(cx: &Context, headers: &mut HeaderMap) {
-    TraceContextPropagator::new().inject_context(cx, &mut HeadersMut(headers));
-    BaggagePropagator::new().inject_context(cx, &mut HeadersMut(headers));
+    Propagators::default().inject(cx, headers);
+}
+
+/// What passes from one service to another. Default: both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Propagators {
+    /// `traceparent` and `tracestate`.
+    pub(crate) trace_context: bool,
+    /// `baggage`.
+    pub(crate) baggage: bool,
+}
+
+impl Default for Propagators {
+    fn default() -> Self {
+        Self { trace_context: true, baggage: true }
+    }
+}
+
+impl Propagators {
+    /// Neither.
+    pub(crate) const NONE: Self = Self { trace_context: false, baggage: false };
+
+    pub(crate) fn extract(self, base: &Context, headers: &HeaderMap) -> Context {
+        let carrier = Headers(headers);
+        let mut cx = if self.trace_context && headers.contains_key("traceparent") {
+            TraceContextPropagator::new().extract_with_context(base, &carrier)
+        } else {
+            base.clone()
+        };
+        if self.baggage && headers.contains_key("baggage") {
+            cx = BaggagePropagator::new().extract_with_context(&cx, &carrier);
+        }
+        cx
+    }
+
+    pub(crate) fn inject(self, cx: &Context, headers: &mut HeaderMap) {
+        if self.trace_context {
+            TraceContextPropagator::new().inject_context(cx, &mut HeadersMut(headers));
+        }
+        if self.baggage {
+            BaggagePropagator::new().inject_context(cx, &mut HeadersMut(headers));
+        }
+    }
 }
 
 struct Headers<'a>(&'a HeaderMap);
@@ -73,6 +105,26 @@ mod tests {
         assert_eq!(written.get("traceparent").unwrap(), PARENT);
         assert_eq!(written.get("baggage").unwrap(), "tenant=acme");
         assert_eq!(cx.baggage().get("tenant").unwrap().as_str(), "acme");
+    }
+
+    #[test]
+    fn what_is_not_propagated_neither_comes_in_nor_goes_out() {
+        let sent = headers(&[("traceparent", PARENT), ("baggage", "tenant=acme")]);
+        let all = extract(&Context::new(), &sent);
+        for (propagators, trace, baggage) in [
+            (Propagators { baggage: false, ..Propagators::default() }, true, false),
+            (Propagators { trace_context: false, ..Propagators::default() }, false, true),
+            (Propagators::NONE, false, false),
+        ] {
+            let cx = propagators.extract(&Context::new(), &sent);
+            assert_eq!((cx.span().span_context().is_valid(), cx.baggage().len() == 1), (trace, baggage));
+            let mut written = HeaderMap::new();
+            propagators.inject(&all, &mut written);
+            assert_eq!(
+                (written.contains_key("traceparent"), written.contains_key("baggage")),
+                (trace, baggage)
+            );
+        }
     }
 
     #[test]

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use crate::redact::PatternError;
 
 /// Why a service's telemetry cannot be set up. The message names the variable or setting and says what to do.
@@ -17,13 +19,26 @@ pub enum TelemetryError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A protocol that is not one of OTLP's two that are built in.
-    #[error("{origin} is `{value}`, which is not built in: use `grpc` or `http/protobuf`")]
-    Protocol {
+    /// A certificate or key of an exporter that cannot be used.
+    #[error("{variable} names {path}, which {reason}", path = .path.display())]
+    Certificate {
         /// The variable it was read from.
-        origin: String,
-        /// What was read.
-        value: String,
+        variable: String,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A key that everybody on the way could read.
+    #[error(
+        "{variable} would go unencrypted to {endpoint}: use an endpoint with https, or unset the variable if a \
+         collector nearby holds the key"
+    )]
+    PlainKey {
+        /// The variable that holds the key.
+        variable: &'static str,
+        /// Where it would go.
+        endpoint: String,
     },
     /// A log level that is none.
     #[error(

@@ -1,9 +1,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use actix_web::http::header::HeaderMap;
 use opentelemetry::Context;
 use opentelemetry::metrics::{Meter, MeterProvider as _};
-use opentelemetry::propagation::TextMapCompositePropagator;
+use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState, TracerProvider as _};
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -15,6 +16,7 @@ use tracing::dispatcher::DefaultGuard;
 use super::pipeline::Pipeline;
 use super::scrub::{ScrubbedMeters, Scrubber};
 use crate::config::LimitSettings;
+use crate::context::Propagators;
 use crate::redact::Redactor;
 
 /// The instrumentation scope of every span and metric that the framework itself records.
@@ -46,6 +48,7 @@ struct Inner {
     /// Whether the dispatch is that of the whole process.
     installed: AtomicBool,
     pipeline: Option<Pipeline>,
+    propagators: Propagators,
 }
 
 /// The OpenTelemetry providers behind a [`Telemetry`]. `None` switches a signal off.
@@ -78,7 +81,8 @@ impl Telemetry {
     #[must_use]
     pub fn with_dispatch(providers: Providers, dispatch: Option<Dispatch>) -> Self {
         let length = LimitSettings::default().attribute_value_length;
-        Self::assembled(providers, dispatch, None, Scrubber::new(Redactor::default(), length))
+        let scrubber = Scrubber::new(Redactor::default(), length);
+        Self::assembled(providers, dispatch, None, scrubber, Propagators::default())
     }
 
     pub(super) fn assembled(
@@ -86,6 +90,7 @@ impl Telemetry {
         dispatch: Option<Dispatch>,
         pipeline: Option<Pipeline>,
         scrubber: Scrubber,
+        propagators: Propagators,
     ) -> Self {
         let scrubber = Arc::new(scrubber);
         let tracer = providers.traces.as_ref().map(|traces| traces.tracer(SCOPE));
@@ -102,6 +107,7 @@ impl Telemetry {
                 dispatch,
                 installed: AtomicBool::new(false),
                 pipeline,
+                propagators,
             }),
         }
     }
@@ -153,6 +159,18 @@ impl Telemetry {
         Context::new().with_value(self.clone())
     }
 
+    /// Reads a caller's trace and baggage into a context on top of `base`: what `OTEL_PROPAGATORS` lists of the two.
+    pub(crate) fn extract(&self, base: &Context, headers: &HeaderMap) -> Context {
+        self.inner.propagators.extract(base, headers)
+    }
+
+    /// Writes the current span and the baggage of `cx` into the headers of a request to another service, as
+    /// `traceparent`, `tracestate` and `baggage` (W3C): what `OTEL_PROPAGATORS` lists of the two, which is both unless
+    /// it is set.
+    pub fn inject(&self, cx: &Context, headers: &mut HeaderMap) {
+        self.inner.propagators.inject(cx, headers);
+    }
+
     /// The telemetry of the service whose context is current, if any.
     #[must_use]
     pub fn current() -> Option<Self> {
@@ -173,7 +191,8 @@ impl Telemetry {
 
 impl Telemetry {
     /// Makes this the process's telemetry for code that knows nothing of services: OpenTelemetry's global
-    /// providers and propagator (W3C trace context and baggage), and `tracing`'s global default.
+    /// providers and propagator (W3C trace context and baggage, or what `OTEL_PROPAGATORS` lists), and `tracing`'s
+    /// global default.
     ///
     /// For the outermost `run` of a process only. A global default of `tracing` that is already there stays.
     pub fn install_globally(&self) {
@@ -183,10 +202,14 @@ impl Telemetry {
         if let Some(meters) = &self.inner.meters {
             opentelemetry::global::set_meter_provider(meters.clone());
         }
-        opentelemetry::global::set_text_map_propagator(TextMapCompositePropagator::new(vec![
-            Box::new(TraceContextPropagator::new()),
-            Box::new(BaggagePropagator::new()),
-        ]));
+        let mut propagators: Vec<Box<dyn TextMapPropagator + Send + Sync>> = Vec::new();
+        if self.inner.propagators.trace_context {
+            propagators.push(Box::new(TraceContextPropagator::new()));
+        }
+        if self.inner.propagators.baggage {
+            propagators.push(Box::new(BaggagePropagator::new()));
+        }
+        opentelemetry::global::set_text_map_propagator(TextMapCompositePropagator::new(propagators));
         if let Some(dispatch) = &self.inner.dispatch {
             let installed = tracing::dispatcher::set_global_default(dispatch.clone()).is_ok();
             self.inner.installed.store(installed, Ordering::Relaxed);

@@ -7,6 +7,14 @@
 //!   single signals, or to `telemetry.endpoint`; variables win over settings. Without a protocol, an endpoint on
 //!   port 4317 is spoken to by gRPC, any other by HTTP. `OTEL_{TRACES,METRICS,LOGS}_EXPORTER=none` switches a
 //!   signal off.
+//! - **How.** The headers are those of `OTEL_EXPORTER_OTLP_HEADERS` or `telemetry.headers`; `SCOUT_API_KEY` is one more,
+//!   a bearer token, which goes over https and to this machine alone. `…_COMPRESSION` is `gzip`, `zstd` or `none`. With
+//!   https the collector is checked against the system's roots, or those of `…_CERTIFICATE` in their place;
+//!   `…_CLIENT_CERTIFICATE` and `…_CLIENT_KEY` are shown to one that asks who calls. All three are files in PEM; one that
+//!   cannot be used is an error before anything starts.
+//! - **Variables** are read as the specification says: an empty one is unset, and one that says something invalid is
+//!   warned of once and then counts as unset, too, so that the next one holds. [`Setup::variables`] tells what becomes of
+//!   each, as the command `config` does.
 //! - **Without an endpoint** nothing is exported, retried or complained about. Spans still have ids, so that a log
 //!   line and a problem document can be found by their trace.
 //! - **Exporters have a thread and runtime of their own** (`spanbox-otlp`), so that [`Telemetry::shutdown`] may be
@@ -49,12 +57,15 @@ mod current;
 mod environment;
 mod error;
 mod handle;
+mod headers;
 mod line;
 mod outage;
 #[doc(hidden)]
 pub mod outcome;
+mod pairs;
 mod panic;
 mod pipeline;
+mod plan;
 mod relay;
 mod resource;
 mod sampler;
@@ -63,8 +74,10 @@ mod setup;
 mod span;
 mod subscriber;
 mod target;
+mod tls;
 #[doc(hidden)]
 pub mod traced;
+mod variables;
 mod worker;
 
 #[cfg(test)]
@@ -80,6 +93,7 @@ pub use pipeline::{ShutdownReport, SignalReport};
 pub use resource::ServiceInfo;
 pub use setup::Setup;
 pub use span::{ScopedSpan, SpanGuard, span};
+pub use variables::{Standing, Variable};
 
 /// The target of what this module logs.
 const TARGET: &str = "spanbox::telemetry";

@@ -14,6 +14,7 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
 use tokio::sync::watch;
 
+use super::client::Cause;
 use super::outage::{LateDispatch, Outage};
 use super::target::Target;
 use super::worker::Worker;
@@ -37,6 +38,7 @@ pub(super) struct Line {
     cutoff: watch::Receiver<Option<Instant>>,
     tally: Arc<Tally>,
     outage: Outage,
+    cause: Cause,
     logs: Arc<LateDispatch>,
 }
 
@@ -46,10 +48,11 @@ impl Line {
         worker: Arc<Worker>,
         cutoff: watch::Receiver<Option<Instant>>,
         tally: Arc<Tally>,
+        cause: Cause,
         logs: Arc<LateDispatch>,
     ) -> Self {
         let outage = Outage::new(target.signal.noun(), target.endpoint.clone());
-        Self { worker, timeout: target.timeout, cutoff, tally, outage, logs }
+        Self { worker, timeout: target.timeout, cutoff, tally, outage, cause, logs }
     }
 
     /// One export of `count` items, to its end: success, failure, the timeout or the cut-off.
@@ -86,7 +89,11 @@ impl Line {
             }
             Err(error) => {
                 self.tally.failed.fetch_add(count, Ordering::Relaxed);
-                self.outage.failed(Instant::now(), count, &error.to_string(), &self.logs);
+                let mut reason = error.to_string();
+                if let Some(cause) = self.cause.take() {
+                    reason = format!("{reason}: {cause}");
+                }
+                self.outage.failed(Instant::now(), count, &reason, &self.logs);
             }
         }
         result

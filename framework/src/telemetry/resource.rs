@@ -11,7 +11,8 @@ use opentelemetry_semantic_conventions::attribute::{
 };
 use uuid::Uuid;
 
-use super::environment::Environment;
+use super::environment::{Environment, Notices};
+use super::pairs::pairs;
 
 /// Who a service is, as its telemetry says it.
 ///
@@ -66,15 +67,17 @@ const PLACES: [(&str, &str); 5] = [
 
 /// From weak to strong: what is found out, what the service says of itself, `OTEL_RESOURCE_ATTRIBUTES`,
 /// `OTEL_SERVICE_NAME`, and what the code pins.
-pub(super) fn resource(info: &ServiceInfo, environment: &Environment) -> Resource {
+pub(super) fn resource(info: &ServiceInfo, environment: &Environment, notices: &mut Notices) -> Resource {
     let mut builder =
         Resource::builder_empty().with_schema_url(found(environment), SCHEMA_URL).with_attributes([
             KeyValue::new(SERVICE_NAME, info.name.clone()),
             KeyValue::new(SERVICE_VERSION, info.version.clone()),
             KeyValue::new(DEPLOYMENT_ENVIRONMENT_NAME, info.environment.clone()),
         ]);
-    if let Some(list) = environment.get("OTEL_RESOURCE_ATTRIBUTES") {
-        builder = builder.with_attributes(pairs(list).map(|(key, value)| KeyValue::new(key, value)));
+    let listed = "OTEL_RESOURCE_ATTRIBUTES";
+    if let Some(list) = environment.get(listed) {
+        let pairs = pairs(listed, list, notices).into_iter();
+        builder = builder.with_attributes(pairs.map(|(key, value)| KeyValue::new(key, value)));
     }
     if let Some(name) = environment.get("OTEL_SERVICE_NAME") {
         builder = builder.with_attribute(KeyValue::new(SERVICE_NAME, name.to_owned()));
@@ -113,35 +116,6 @@ fn found(environment: &Environment) -> Vec<KeyValue> {
     found
 }
 
-/// The `key=value,key=value` of OpenTelemetry's variables, values percent-decoded. What is no pair is left out.
-pub(super) fn pairs(list: &str) -> impl Iterator<Item = (String, String)> {
-    list.split(',').filter_map(|pair| {
-        let (key, value) = pair.split_once('=')?;
-        let key = key.trim();
-        (!key.is_empty()).then(|| (key.to_owned(), percent_decoded(value.trim())))
-    })
-}
-
-/// Decodes `%2C` and the like; text with a broken escape is taken as it is.
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let code = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        let Some(byte) = code.and_then(|hex| u8::from_str_radix(hex, 16).ok()) else {
-            return text.to_owned();
-        };
-        bytes.push(byte);
-        rest = tail.get(2..).unwrap_or_default();
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
-}
-
 /// Rust's name of the processor in the words of the semantic conventions.
 fn architecture() -> &'static str {
     match std::env::consts::ARCH {
@@ -170,7 +144,7 @@ mod tests {
 
     fn built(info: &ServiceInfo, variables: &[(&str, &str)]) -> Resource {
         let environment = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        resource(info, &environment)
+        resource(info, &environment, &mut Notices::default())
     }
 
     fn get(resource: &Resource, key: &'static str) -> Option<String> {
@@ -244,12 +218,5 @@ mod tests {
         assert_eq!(get(&built(&info(), &[("HOSTNAME", "laptop")]), "k8s.pod.name"), None);
         let resource = built(&info(), &[("HOSTNAME", "p-1"), ("KUBERNETES_SERVICE_HOST", "10.0.0.1")]);
         assert_eq!(get(&resource, "k8s.pod.name").as_deref(), Some("p-1"));
-    }
-
-    #[test]
-    fn a_broken_escape_is_taken_as_it_is() {
-        for text in ["100%", "%zz", "%ff", "%é"] {
-            assert_eq!(percent_decoded(text), text);
-        }
     }
 }

@@ -62,15 +62,20 @@ fn records(levels: Targets, wanted: fn(&str) -> bool) -> FilterFn<impl Fn(&Metad
 /// `info`, or `info,orders=debug`; `None` when it is neither.
 ///
 /// Stricter than `Targets`' own parser, which takes a misspelt level for a target and then logs nothing else.
-pub(super) fn levels(text: &str) -> Option<Targets> {
+///
+/// `own` is the level of what is logged about the telemetry itself, unless the text names its target.
+pub(super) fn levels(text: &str, own: Option<LevelFilter>) -> Option<Targets> {
     if text.trim().is_empty() {
         return None;
     }
     // Named targets win over these. actix logs each malformed request as an error, which any stranger can send, and
     // each worker's start and stop.
-    let quiet = Targets::new()
+    let mut quiet = Targets::new()
         .with_target("actix_http", LevelFilter::OFF)
         .with_target("actix_server", LevelFilter::WARN);
+    if let Some(level) = own {
+        quiet = quiet.with_target(super::TARGET, level).with_target("opentelemetry", level);
+    }
     text.split(',').map(str::trim).filter(|part| !part.is_empty()).try_fold(quiet, |levels, part| {
         Some(match part.split_once('=') {
             Some((target, level)) => {
@@ -113,15 +118,26 @@ mod tests {
     #[test]
     fn a_level_that_is_none_is_no_target_either() {
         for text in ["inof", "", "info,orders", "orders=loud", "info,=x"] {
-            assert!(levels(text).is_none(), "{text}");
+            assert!(levels(text, None).is_none(), "{text}");
         }
     }
 
     #[test]
     fn levels_are_read_by_target() {
-        let levels = levels("warn, orders=debug").unwrap();
+        let levels = levels("warn, orders=debug", None).unwrap();
         assert!(levels.would_enable("orders::api", &Level::DEBUG));
         assert!(levels.would_enable("other", &Level::WARN));
         assert!(!levels.would_enable("other", &Level::INFO));
+    }
+
+    #[test]
+    fn the_telemetrys_own_level_holds_for_what_it_logs_of_itself() {
+        let own = Some(LevelFilter::ERROR);
+        let quiet = levels("info", own).unwrap();
+        assert!(!quiet.would_enable("spanbox::telemetry", &Level::WARN));
+        assert!(!quiet.would_enable("opentelemetry_sdk", &Level::WARN));
+        assert!(quiet.would_enable("orders", &Level::INFO));
+        let named = levels("info,spanbox::telemetry=debug", own).unwrap();
+        assert!(named.would_enable("spanbox::telemetry", &Level::DEBUG));
     }
 }

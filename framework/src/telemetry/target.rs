@@ -1,11 +1,13 @@
 use std::time::Duration;
 
+use opentelemetry_otlp::Compression;
 use url::Url;
 
-use super::TelemetryError;
 use super::environment::{Environment, Notices};
-use super::resource::pairs;
+use super::tls::Tls;
+use super::{TelemetryError, headers};
 use crate::config::{OtlpProtocol, TelemetrySettings};
+use crate::redact::Secret;
 
 /// What is exported: each signal has its own endpoint, exporter and loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,22 +35,28 @@ impl Signal {
         }
     }
 
-    fn exporter_variable(self) -> &'static str {
+    /// As the variables call it.
+    fn upper_case(self) -> &'static str {
         match self {
-            Self::Traces => "OTEL_TRACES_EXPORTER",
-            Self::Metrics => "OTEL_METRICS_EXPORTER",
-            Self::Logs => "OTEL_LOGS_EXPORTER",
+            Self::Traces => "TRACES",
+            Self::Metrics => "METRICS",
+            Self::Logs => "LOGS",
+        }
+    }
+
+    /// Of the processor or the reader in front of the exporter.
+    fn export_timeout(self) -> &'static str {
+        match self {
+            Self::Traces => "OTEL_BSP_EXPORT_TIMEOUT",
+            Self::Metrics => "OTEL_METRIC_EXPORT_TIMEOUT",
+            Self::Logs => "OTEL_BLRP_EXPORT_TIMEOUT",
         }
     }
 
     /// The signal's own variable and the one for all of them.
     fn variables(self, what: &str) -> [String; 2] {
-        let name = match self {
-            Self::Traces => "TRACES",
-            Self::Metrics => "METRICS",
-            Self::Logs => "LOGS",
-        };
-        [format!("OTEL_EXPORTER_OTLP_{name}_{what}"), format!("OTEL_EXPORTER_OTLP_{what}")]
+        let signal = self.upper_case();
+        [format!("OTEL_EXPORTER_OTLP_{signal}_{what}"), format!("OTEL_EXPORTER_OTLP_{what}")]
     }
 }
 
@@ -61,7 +69,9 @@ pub(super) struct Target {
     pub(super) url: Url,
     /// Host and port: all that logs and errors say of the collector.
     pub(super) endpoint: String,
-    pub(super) headers: Vec<(String, String)>,
+    pub(super) headers: Secret<Vec<(String, String)>>,
+    pub(super) compression: Option<Compression>,
+    pub(super) tls: Tls,
     /// How long one export may take, with its retries.
     pub(super) timeout: Duration,
 }
@@ -76,20 +86,27 @@ pub(super) fn resolve(
     if !wanted(signal, environment, notices) {
         return Ok(None);
     }
-    let read = |what: &str| {
-        let names = signal.variables(what);
+    let names = |what: &str| signal.variables(what);
+    let first = |what: &str| {
+        let names = names(what);
         let found = environment.first(&[names[0].as_str(), names[1].as_str()]);
         found.map(|(name, value)| (name.to_owned(), value.to_owned()))
     };
-    let own_endpoint = environment.get(&signal.variables("ENDPOINT")[0]).is_some();
+    let own_endpoint = environment.get(&names("ENDPOINT")[0]).is_some();
     let from_settings = || Some(("telemetry.endpoint".to_owned(), settings.endpoint.clone()?));
-    let Some((origin, raw)) = read("ENDPOINT").or_else(from_settings) else { return Ok(None) };
+    let Some((origin, raw)) = first("ENDPOINT").or_else(from_settings) else { return Ok(None) };
 
-    let stated = match read("PROTOCOL") {
-        Some((origin, value)) => Some(protocol(origin, value)?),
-        None => settings.protocol,
+    let stated = protocol(&names("PROTOCOL"), settings.protocol, environment, notices);
+    let text = match (raw.contains("://"), stated) {
+        // gRPC allows `host:port`; it means TLS unless the variable says otherwise.
+        (false, Some(OtlpProtocol::Grpc)) => {
+            let names = names("INSECURE");
+            let insecure = environment.is_true(&[&names[0], &names[1]], notices);
+            format!("{}://{raw}", if insecure { "http" } else { "https" })
+        }
+        _ => raw.clone(),
     };
-    let mut url = parse(&origin, &raw, stated, read("INSECURE"))?;
+    let mut url = parse(&origin, &raw, &text)?;
     let protocol = stated.unwrap_or(match url.port() {
         Some(4317) => OtlpProtocol::Grpc,
         _ => OtlpProtocol::HttpProtobuf,
@@ -99,32 +116,29 @@ pub(super) fn resolve(
         let base = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{base}/{}", signal.path()));
     }
-    if let Some((name, value)) = read("COMPRESSION")
-        && !value.eq_ignore_ascii_case("none")
-    {
-        notices.note(format!("{name} is `{value}`, which is not built in: telemetry is sent uncompressed"));
-    }
-    if let Some((name, _)) =
-        ["CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"].iter().find_map(|what| read(what))
-    {
-        notices.note(format!(
-            "{name} is not read: the collector is checked against the system's root certificates"
-        ));
-    }
-    let timeouts = signal.variables("TIMEOUT");
+    let [headers, timeout] = ["HEADERS", "TIMEOUT"].map(names);
+    let export = environment.millis(&[signal.export_timeout()], 30_000, notices);
     Ok(Some(Target {
         signal,
         protocol,
         endpoint: host_and_port(&url),
+        headers: headers::headers(
+            &headers.each_ref().map(String::as_str),
+            &url,
+            settings,
+            environment,
+            notices,
+        )?,
+        compression: compression(&names("COMPRESSION"), environment, notices),
+        tls: if url.scheme() == "https" { Tls::read(first)? } else { Tls::default() },
+        timeout: environment.millis(&[&timeout[0], &timeout[1]], 10_000, notices).min(export),
         url,
-        headers: read("HEADERS").map(|(_, list)| pairs(&list).collect()).unwrap_or_default(),
-        timeout: environment.millis(&[&timeouts[0], &timeouts[1]], 10_000, notices),
     }))
 }
 
 fn wanted(signal: Signal, environment: &Environment, notices: &mut Notices) -> bool {
-    let name = signal.exporter_variable();
-    match environment.get(name).map(str::to_ascii_lowercase).as_deref() {
+    let name = format!("OTEL_{}_EXPORTER", signal.upper_case());
+    match environment.get(&name).map(str::to_ascii_lowercase).as_deref() {
         None => true,
         Some("none") => false,
         Some(list) if list.split(',').any(|exporter| exporter.trim() == "otlp") => true,
@@ -138,35 +152,48 @@ fn wanted(signal: Signal, environment: &Environment, notices: &mut Notices) -> b
     }
 }
 
-fn protocol(origin: String, value: String) -> Result<OtlpProtocol, TelemetryError> {
-    match value.to_ascii_lowercase().as_str() {
-        "grpc" => Ok(OtlpProtocol::Grpc),
-        "http/protobuf" => Ok(OtlpProtocol::HttpProtobuf),
-        _ => Err(TelemetryError::Protocol { origin, value }),
-    }
+fn protocol(
+    names: &[String; 2],
+    by_settings: Option<OtlpProtocol>,
+    environment: &Environment,
+    notices: &mut Notices,
+) -> Option<OtlpProtocol> {
+    let shown = match by_settings {
+        Some(OtlpProtocol::Grpc) => "grpc",
+        Some(OtlpProtocol::HttpProtobuf) => "http/protobuf",
+        None => "what the port says",
+    };
+    let flaw = "neither `grpc` nor `http/protobuf`";
+    environment.read(&[&names[0], &names[1]], (by_settings, shown), flaw, notices, |text| {
+        match text.to_ascii_lowercase().as_str() {
+            "grpc" => Some(Some(OtlpProtocol::Grpc)),
+            "http/protobuf" => Some(Some(OtlpProtocol::HttpProtobuf)),
+            _ => None,
+        }
+    })
 }
 
-fn parse(
-    origin: &str,
-    raw: &str,
-    protocol: Option<OtlpProtocol>,
-    insecure: Option<(String, String)>,
-) -> Result<Url, TelemetryError> {
+fn compression(names: &[String; 2], environment: &Environment, notices: &mut Notices) -> Option<Compression> {
+    let flaw = "none of `gzip`, `zstd` and `none`";
+    environment.read(&[&names[0], &names[1]], (None, "none"), flaw, notices, |text| {
+        match text.to_ascii_lowercase().as_str() {
+            "none" => Some(None),
+            text => text.parse().ok().map(Some),
+        }
+    })
+}
+
+/// The URL that `text` is, which was read as `raw`.
+fn parse(origin: &str, raw: &str, text: &str) -> Result<Url, TelemetryError> {
     let wrong = |reason: &str| TelemetryError::Endpoint {
         origin: origin.to_owned(),
         value: without_password(raw),
         reason: reason.to_owned(),
     };
-    let text = match (raw.contains("://"), protocol, insecure) {
-        // gRPC allows `host:port`; it means TLS unless the variable says otherwise.
-        (false, Some(OtlpProtocol::Grpc), Some((_, value))) if value.eq_ignore_ascii_case("true") => {
-            format!("http://{raw}")
-        }
-        (false, Some(OtlpProtocol::Grpc), _) => format!("https://{raw}"),
-        (false, ..) => return Err(wrong("has no scheme")),
-        (true, ..) => raw.to_owned(),
-    };
-    let url = Url::parse(&text).map_err(|error| wrong(&format!("is no URL ({error})")))?;
+    if !text.contains("://") {
+        return Err(wrong("has no scheme"));
+    }
+    let url = Url::parse(text).map_err(|error| wrong(&format!("is no URL ({error})")))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(wrong(&format!("has the scheme `{}` instead of http or https", url.scheme())));
     }
@@ -178,7 +205,7 @@ fn parse(
     Ok(url)
 }
 
-fn without_password(raw: &str) -> String {
+pub(super) fn without_password(raw: &str) -> String {
     match (raw.split_once("://"), raw.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://***@{rest}"),
         (None, Some((_, rest))) => format!("***@{rest}"),
@@ -261,27 +288,45 @@ mod tests {
     }
 
     #[test]
-    fn headers_and_timeout_are_read() {
-        let target = target(
-            Some("http://a:4318"),
-            &[
-                ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20x, tenant = a"),
-                ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "1500"),
-            ],
-        );
-        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(target.headers, [header("authorization", "Bearer x"), header("tenant", "a")]);
-        assert_eq!(target.timeout, Duration::from_millis(1500));
+    fn the_shorter_of_the_two_timeouts_holds() {
+        let own = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "1500");
+        let timeout = |variables: &[(&str, &str)]| target(Some("http://a:4318"), variables).timeout;
+        assert_eq!(timeout(&[]), Duration::from_secs(10));
+        assert_eq!(timeout(&[own]), Duration::from_millis(1_500));
+        assert_eq!(timeout(&[own, ("OTEL_BSP_EXPORT_TIMEOUT", "200")]), Duration::from_millis(200));
+        assert_eq!(timeout(&[own, ("OTEL_BLRP_EXPORT_TIMEOUT", "200")]), Duration::from_millis(1_500));
     }
 
     #[test]
-    fn compression_none_is_no_error() {
-        for value in ["none", "", "gzip"] {
-            assert!(
-                traces(Some("http://a:4318"), &[("OTEL_EXPORTER_OTLP_COMPRESSION", value)]).is_ok(),
-                "{value}"
-            );
+    fn compression_is_that_of_the_first_variable_that_says_one() {
+        let (own, all) = ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION");
+        for (variables, expected) in [
+            (vec![], None),
+            (vec![(all, "")], None),
+            (vec![(all, "none")], None),
+            (vec![(all, "GZIP")], Some(Compression::Gzip)),
+            (vec![(all, "zstd")], Some(Compression::Zstd)),
+            (vec![(all, "gzip"), (own, "none")], None),
+            (vec![(all, "gzip"), (own, "brotli")], Some(Compression::Gzip)),
+        ] {
+            assert_eq!(target(Some("http://a:4318"), &variables).compression, expected, "{variables:?}");
         }
+    }
+
+    #[test]
+    fn a_target_does_not_show_its_headers() {
+        let headers = ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20hunter2");
+        let target = target(Some("http://a:4318"), &[headers]);
+        assert_eq!(target.headers.expose()[0].1, "Bearer hunter2");
+        assert!(!format!("{target:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn certificates_are_read_only_where_there_is_tls() {
+        let missing = ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem");
+        assert!(traces(Some("http://a:4318"), &[missing]).is_ok());
+        let message = traces(Some("https://a:4318"), &[missing]).unwrap_err().to_string();
+        assert!(message.starts_with("OTEL_EXPORTER_OTLP_CERTIFICATE names /nowhere/ca.pem"), "{message}");
     }
 
     #[test]
@@ -307,8 +352,10 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_protocol_is_refused() {
-        let message = traces(Some("http://a:4318"), &[(PROTOCOL, "http/json")]).unwrap_err().to_string();
-        assert!(message.contains(PROTOCOL) && message.contains("http/json"), "{message}");
+    fn an_unknown_protocol_gives_way_to_the_next() {
+        let own = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json");
+        assert_eq!(target(Some("http://a:4317"), &[own]).protocol, OtlpProtocol::Grpc);
+        let all = (PROTOCOL, "http/protobuf");
+        assert_eq!(target(Some("http://a:4317"), &[own, all]).protocol, OtlpProtocol::HttpProtobuf);
     }
 }

@@ -19,7 +19,6 @@ use super::headers::Headers;
 use super::request::Target;
 use super::route::known_method;
 use crate::config::TelemetrySettings;
-use crate::context;
 use crate::telemetry::Telemetry;
 
 /// The module that a route belongs to, on its spans and metrics.
@@ -119,7 +118,7 @@ impl WebSignals {
         if self.excluded.iter().any(|excluded| excluded.matches(path)) {
             return self.silent.clone();
         }
-        let parent = context::extract(&self.root, request.headers());
+        let parent = self.telemetry.extract(&self.root, request.headers());
         let Some(tracer) = self.telemetry.tracer() else { return parent };
         let method = known_method(request.method());
         let name = match target {

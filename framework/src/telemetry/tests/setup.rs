@@ -69,13 +69,13 @@ fn everything_that_is_wrong_is_told_at_once() {
     let setup = Setup::new(ServiceInfo::new("orders", "1.0.0"))
         .log(LogSettings { level: "inof".to_owned(), format: LogFormat::Json })
         .settings(TelemetrySettings { endpoint: Some("nowhere".to_owned()), ..TelemetrySettings::default() })
-        .environment([("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL".to_owned(), "smoke".to_owned())]);
+        .environment([("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT".to_owned(), "smoke".to_owned())]);
     let wrong: Vec<String> = setup.check().iter().map(ToString::to_string).collect();
     assert_eq!(wrong.len(), 3, "{wrong:?}");
-    assert!(wrong[0].starts_with("telemetry.endpoint is `nowhere`"), "{wrong:?}");
-    assert!(wrong[1].starts_with("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL is `smoke`"), "{wrong:?}");
-    assert!(wrong[2].contains("`inof`") && wrong[2].contains("LOG_LEVEL"), "{wrong:?}");
-    assert!(matches!(setup.build(), Err(TelemetryError::Endpoint { .. })));
+    assert!(wrong[0].contains("`inof`") && wrong[0].contains("LOG_LEVEL"), "{wrong:?}");
+    assert!(wrong[1].starts_with("telemetry.endpoint is `nowhere`"), "{wrong:?}");
+    assert!(wrong[2].starts_with("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is `smoke`"), "{wrong:?}");
+    assert!(matches!(setup.build(), Err(TelemetryError::LogLevel { .. })));
 }
 
 #[test]

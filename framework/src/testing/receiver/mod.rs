@@ -1,5 +1,7 @@
 mod collected;
 mod gate;
+#[cfg(test)]
+mod secure_tests;
 mod servers;
 #[cfg(test)]
 mod tests;

@@ -12,15 +12,15 @@ use crate::config::{LogFormat, LogSettings, OtlpProtocol, TelemetrySettings};
 use crate::telemetry::{self, ServiceInfo, Setup, Telemetry};
 
 /// Long enough for any machine; nothing waits for it unless something is wrong.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// What the scheduler of a busy machine may add to a promised bound.
 const SLACK: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
-    fn containing(&self, text: &str) -> Vec<String> {
+    pub(super) fn containing(&self, text: &str) -> Vec<String> {
         let bytes = self.0.lock();
         let all = String::from_utf8_lossy(&bytes);
         all.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
@@ -38,16 +38,21 @@ impl Write for Lines {
     }
 }
 
-type Endpoint = fn(&OtlpReceiver) -> String;
+pub(super) type Endpoint = fn(&OtlpReceiver) -> String;
 
-fn protocols() -> [(OtlpProtocol, Endpoint); 2] {
+pub(super) fn protocols() -> [(OtlpProtocol, Endpoint); 2] {
     [
         (OtlpProtocol::Grpc, OtlpReceiver::grpc_endpoint),
         (OtlpProtocol::HttpProtobuf, OtlpReceiver::http_endpoint),
     ]
 }
 
-fn setup(endpoint: String, protocol: OtlpProtocol, variables: &[(&str, &str)], lines: &Lines) -> Telemetry {
+pub(super) fn setup(
+    endpoint: String,
+    protocol: OtlpProtocol,
+    variables: &[(&str, &str)],
+    lines: &Lines,
+) -> Telemetry {
     let settings = TelemetrySettings {
         endpoint: Some(endpoint),
         protocol: Some(protocol),
@@ -62,12 +67,12 @@ fn setup(endpoint: String, protocol: OtlpProtocol, variables: &[(&str, &str)], l
         .unwrap()
 }
 
-fn record_span(telemetry: &Telemetry, name: &'static str) {
+pub(super) fn record_span(telemetry: &Telemetry, name: &'static str) {
     let _current = telemetry.root().attach();
     telemetry::span(name).in_scope(|_| ());
 }
 
-fn named<'a>(spans: &'a [ReceivedSpan], name: &str) -> Option<&'a ReceivedSpan> {
+pub(super) fn named<'a>(spans: &'a [ReceivedSpan], name: &str) -> Option<&'a ReceivedSpan> {
     spans.iter().find(|span| span.name == name)
 }
 
