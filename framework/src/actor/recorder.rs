@@ -13,7 +13,7 @@ use super::label::{Label, Labels};
 use super::origin::{Origin, Via};
 use super::outcome::Outcome;
 use super::stamp::Stamp;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Operation, Telemetry};
 
 /// The part of an actor's telemetry that only its own thread touches.
 pub(super) struct Recorder {
@@ -153,6 +153,7 @@ impl Recorder {
 pub(super) fn close(cx: &Context, outcome: Outcome, end: Stamp) {
     let span = cx.span();
     span.set_attribute(KeyValue::new(OUTCOME, outcome.as_str()));
+    Operation::end(cx);
     span.end_with_timestamp(end.time());
 }
 
@@ -209,7 +210,8 @@ fn open(
         let above = if sender.is_valid() { &origin.cx } else { &cx };
         desk.wait_span(tracer, above, at, now);
     }
-    cx
+    // What comes of a request or a job is part of it.
+    if spent || !sender.is_valid() { Operation::begin(&desk.telemetry, cx) } else { cx }
 }
 
 /// When earlier messages were taken from the mailbox: enough to say how many were ahead of one that came in later.

@@ -56,6 +56,7 @@
 
 mod chain;
 mod complaint;
+mod database_telemetry;
 mod database_url;
 mod endpoint;
 mod errors;
@@ -74,6 +75,7 @@ mod shape;
 mod suggest;
 mod variables;
 
+pub use database_telemetry::DatabaseTelemetrySettings;
 pub use errors::{ConfigError, ConfigErrors, Problem};
 pub use exported::{CaptureSettings, LimitSettings, RedactSettings};
 pub use loaded::{Config, Entry, Explanation};

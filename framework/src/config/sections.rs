@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::exported::{CaptureSettings, LimitSettings, RedactSettings};
-use super::{database_url, endpoint};
+use super::{DatabaseTelemetrySettings, database_url, endpoint};
 use crate::redact::Secret;
 
 /// A table of the configuration: plain data, every field with a default (`#[serde(default)]` on the struct).
@@ -282,6 +282,8 @@ pub struct TelemetrySettings {
     /// How long the end of the process may take to send what is left. Default 5 s.
     #[serde(with = "humantime_serde")]
     pub flush_timeout: Duration,
+    /// What is looked for in statements: `[telemetry.database]`.
+    pub database: DatabaseTelemetrySettings,
 }
 
 /// OTLP's transports.
@@ -308,6 +310,7 @@ impl Default for TelemetrySettings {
             limits: LimitSettings::default(),
             capture: CaptureSettings::default(),
             flush_timeout: Duration::from_secs(5),
+            database: DatabaseTelemetrySettings::default(),
         }
     }
 }
@@ -329,6 +332,7 @@ impl Section for TelemetrySettings {
         wrong.extend(self.redact.check());
         wrong.extend(self.limits.check());
         wrong.extend(self.capture.check());
+        wrong.extend(self.database.check());
         wrong
     }
 }

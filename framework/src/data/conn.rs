@@ -1,4 +1,5 @@
 use std::ops::{Deref, DerefMut};
+use std::panic::Location;
 
 use diesel::connection::AnsiTransactionManager as SqliteTransactions;
 use diesel::sqlite::SqliteConnection;
@@ -110,6 +111,14 @@ impl Conn {
         match self {
             Self::Sqlite(conn) => conn.hooks(),
             Self::Postgres(conn) => conn.0.hooks(),
+        }
+    }
+
+    /// What follows belongs to a unit of work that was asked for there.
+    pub(super) fn work_for(&mut self, site: &'static Location<'static>) {
+        match self {
+            Self::Sqlite(conn) => conn.work_for(site),
+            Self::Postgres(conn) => conn.0.work_for(site),
         }
     }
 

@@ -1,3 +1,4 @@
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::conn::{Backend, Conn, Kind, query};
 use super::error::DbError;
 use super::listen::Board;
+use super::pool::PoolSignals;
 use super::postgres::Postgres;
-use super::recorder::Recorder;
 use super::sqlite::Sqlite;
 use super::unit::{Tally, Unit};
 use crate::config::DatabaseSettings;
@@ -101,13 +102,14 @@ impl Db {
     ///
     /// Those of the unit; before it begins [`DbError::PoolTimeout`], [`DbError::Connect`], [`DbError::Open`] and
     /// [`DbError::Closed`]; and [`DbError::Panicked`].
-    pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    #[track_caller]
+    pub fn read<T, E, F>(&self, work: F) -> impl Future<Output = Result<T, E>>
     where
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
         F: for<'c> AsyncFnOnce(&'c mut Conn) -> Result<T, E> + Send + 'static,
     {
-        self.run(Role::Reader, Kind::Plain, work).await
+        self.run(Role::Reader, Kind::Plain, work)
     }
 
     /// Runs a unit of work that only reads, all statements from one state of the database.
@@ -118,13 +120,14 @@ impl Db {
     /// # Errors
     ///
     /// As [`Db::read`].
-    pub async fn snapshot<T, E, F>(&self, work: F) -> Result<T, E>
+    #[track_caller]
+    pub fn snapshot<T, E, F>(&self, work: F) -> impl Future<Output = Result<T, E>>
     where
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
         F: for<'c> AsyncFnOnce(&'c mut Conn) -> Result<T, E> + Send + 'static,
     {
-        self.run(Role::Reader, Kind::Snapshot, work).await
+        self.run(Role::Reader, Kind::Snapshot, work)
     }
 
     /// Runs a unit of work as one transaction: COMMIT on `Ok`, ROLLBACK on `Err` and on a panic.
@@ -137,13 +140,14 @@ impl Db {
     /// # Errors
     ///
     /// As [`Db::read`], those of COMMIT, [`DbError::Aborted`] and [`DbError::CommitUncertain`].
-    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    #[track_caller]
+    pub fn write<T, E, F>(&self, work: F) -> impl Future<Output = Result<T, E>>
     where
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
         F: for<'c> AsyncFnOnce(&'c mut Conn) -> Result<T, E> + Send + 'static,
     {
-        self.run(Role::Writer, Kind::Write, work).await
+        self.run(Role::Writer, Kind::Write, work)
     }
 
     /// Asks the database for an answer, for a health check.
@@ -205,31 +209,40 @@ impl Db {
         &self.inner.driver
     }
 
-    pub(super) async fn run<T, E, F>(&self, role: Role, kind: Kind, work: F) -> Result<T, E>
+    #[track_caller]
+    pub(super) fn run<T, E, F>(&self, role: Role, kind: Kind, work: F) -> impl Future<Output = Result<T, E>>
     where
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
         F: for<'c> AsyncFnOnce(&'c mut Conn) -> Result<T, E> + Send + 'static,
     {
-        let (unit, mut answer) =
-            Unit::pack(kind, work, self.recorder(), &self.inner.tally, &self.inner.board);
-        match (&self.inner.driver, role) {
-            (Driver::Sqlite(sqlite), Role::Reader) => sqlite.readers.submit(unit)?,
-            (Driver::Sqlite(sqlite), Role::Writer) => sqlite.writer.submit(unit)?,
-            (Driver::Postgres(postgres), _) => postgres.submit(unit),
-        }
-        let limit = self.inner.acquire_timeout;
-        match timeout(limit, answer.wait()).await {
-            Ok(result) => result,
-            Err(_) if answer.withdraw() => Err(self.timed_out(role).into()),
-            Err(_) => answer.wait().await,
+        // An async function would not see who called it.
+        let site = Location::caller();
+        async move {
+            let Inner { driver, acquire_timeout, tally, board } = &*self.inner;
+            let pool = self.pool(role);
+            let (unit, mut answer) = Unit::pack(kind, work, site, pool, tally, board);
+            match (driver, role) {
+                (Driver::Sqlite(sqlite), Role::Reader) => sqlite.readers.submit(unit)?,
+                (Driver::Sqlite(sqlite), Role::Writer) => sqlite.writer.submit(unit)?,
+                (Driver::Postgres(postgres), _) => postgres.submit(unit),
+            }
+            match timeout(*acquire_timeout, answer.wait()).await {
+                Ok(result) => result,
+                Err(_) if answer.withdraw() => {
+                    pool.timed_out();
+                    Err(self.timed_out(role).into())
+                }
+                Err(_) => answer.wait().await,
+            }
         }
     }
 
-    fn recorder(&self) -> &Recorder {
-        match &self.inner.driver {
-            Driver::Sqlite(sqlite) => &sqlite.recorder,
-            Driver::Postgres(postgres) => &postgres.recorder,
+    fn pool(&self, role: Role) -> &PoolSignals {
+        match (&self.inner.driver, role) {
+            (Driver::Sqlite(sqlite), Role::Reader) => sqlite.readers.signals(),
+            (Driver::Sqlite(sqlite), Role::Writer) => sqlite.writer.signals(),
+            (Driver::Postgres(postgres), _) => &postgres.signals,
         }
     }
 

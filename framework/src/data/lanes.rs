@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::conn::Conn;
 use super::error::DbError;
-use super::recorder::Recorder;
+use super::pool::{PoolSignals, PoolState};
 use super::unit::{After, Opening, Unit};
 use crate::telemetry::Telemetry;
 
@@ -24,7 +24,7 @@ struct Shared {
     name: &'static str,
     limit: usize,
     open: Open,
-    recorder: Arc<Recorder>,
+    signals: PoolSignals,
     telemetry: Telemetry,
     state: Mutex<State>,
     ready: Condvar,
@@ -44,11 +44,18 @@ impl Lanes {
         name: &'static str,
         limit: usize,
         open: Open,
-        recorder: Arc<Recorder>,
+        signals: PoolSignals,
         telemetry: Telemetry,
     ) -> Self {
         let (state, ready, gone) = (Mutex::default(), Condvar::new(), Notify::new());
-        Self { shared: Arc::new(Shared { name, limit, open, recorder, telemetry, state, ready, gone }) }
+        let shared = Arc::new(Shared { name, limit, open, signals, telemetry, state, ready, gone });
+        let lanes = Arc::downgrade(&shared);
+        shared.signals.observe(&shared.telemetry, move || lanes.upgrade().map(|lanes| lanes.at_a_glance()));
+        Self { shared }
+    }
+
+    pub(super) fn signals(&self) -> &PoolSignals {
+        &self.shared.signals
     }
 
     pub(super) fn limit(&self) -> usize {
@@ -125,13 +132,17 @@ impl Shared {
         let _telemetry = self.telemetry.enter_thread();
         let mut conn = None;
         while let Some(unit) = self.next() {
-            if !unit.begin(&self.recorder) {
+            if !unit.begin(&self.signals) {
                 continue;
             }
+            let since = self.signals.clock();
             runtime.block_on(async {
                 if conn.is_none() {
                     match (self.open)() {
-                        Ok(opened) => conn = Some(opened),
+                        Ok(opened) => {
+                            conn = Some(opened);
+                            self.signals.created(since);
+                        }
                         Err(error) => return unit.refuse(error).await,
                     }
                 }
@@ -149,10 +160,16 @@ impl Shared {
                     }
                 }
             });
+            self.signals.used(since);
         }
         drop(conn);
         self.state.lock().threads -= 1;
         self.gone.notify_waiters();
+    }
+
+    fn at_a_glance(&self) -> PoolState {
+        let state = self.state.lock();
+        PoolState { limit: self.limit, open: state.threads, idle: state.idle, pending: state.units.len() }
     }
 
     /// The next unit, or `None` when there will be no more.

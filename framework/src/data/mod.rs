@@ -5,7 +5,16 @@
 //! runs any diesel query. Every statement is a span with the caller's span as its parent, named by what it does
 //! (`INSERT orders`), with its text but never its values; a wait for a connection of a millisecond or more is the span
 //! `db.pool.wait`. Where the caller's span is not recorded, there are none. With a meter there are
-//! `db.client.operation.duration` and `db.client.connection.wait_time`, in seconds.
+//! `db.client.operation.duration` and, of each pool of connections, `db.client.connection.*`: `count` by state, `max`,
+//! `idle.max`, `idle.min`, `pending_requests`, `timeouts`, and in seconds `create_time`, `wait_time` and `use_time`. The
+//! pools of SQLite are `{file}/readers` and `{file}/writer`, that of PostgreSQL is `{host}:{port}/{database}`.
+//!
+//! Two things are looked for, by `[telemetry.database]`. A statement that took 500 ms or more gets the event
+//! `db.slow_statement`. One that ran five times or more from one place in the code, in one request, run of a job or message
+//! that begins a trace, is N+1: the span of that gets the event `db.n_plus_one` with the count, the statement's summary and
+//! the place, which is that of [`Db::read`] and its like; once for each place. Both are counted
+//! (`spanbox.db.slow_statements`, `spanbox.db.n_plus_one`) and logged with the statement's text, the slow ones every ten
+//! seconds at most and a repeating place once in the life of the process.
 //!
 //! SQLite has one thread for its writer and one for each reader, started when needed. PostgreSQL has a pool of
 //! connections on one thread.
@@ -40,12 +49,15 @@
 mod conn;
 mod db;
 mod error;
+mod findings;
 mod lanes;
 mod listen;
 mod migrations;
+mod pool;
 mod postgres;
 mod postgres_target;
 mod postgres_tls;
+mod recorded;
 mod recorder;
 mod redis;
 mod sqlite;
@@ -61,6 +73,7 @@ pub use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 pub use error::DbError;
 pub use listen::{Heard, Listener};
 pub use migrations::{MigrationState, Migrations};
+pub use recorded::{Recorded, RecordedLoad, RecordedRows};
 pub use redis::{Redis, RedisError, RedisInfo, RedisReader};
 pub use sqlite::Inline;
-pub use traced::{Ending, Recorded, RecordedLoad, RecordedRows, Traced, TracedTransactions};
+pub use traced::{Ending, Traced, TracedTransactions};

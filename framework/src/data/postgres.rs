@@ -10,6 +10,7 @@ use tokio::task::LocalSet;
 
 use super::conn::{Conn, Kind, PgConn, Pooled};
 use super::error::DbError;
+use super::pool::{PoolSignals, PoolState};
 use super::postgres_target::Target;
 use super::recorder::Recorder;
 use super::traced::Traced;
@@ -30,6 +31,7 @@ pub(super) struct Postgres {
     pub(super) handle: Handle,
     pub(super) target: Arc<Target>,
     pub(super) recorder: Arc<Recorder>,
+    pub(super) signals: Arc<PoolSignals>,
     pub(super) size: usize,
     pool: Pool<PgConn>,
 }
@@ -39,12 +41,15 @@ impl Postgres {
         let failed = |source| DbError::Thread { name: THREAD.to_owned(), source };
         let target = Target::parse(settings)?;
         let recorder = Arc::new(Recorder::new(telemetry, target.attributes.clone()));
+        let signals = Arc::new(PoolSignals::new(telemetry, &target.attributes, target.pool.clone()));
         let size = settings.pool_size.max(1);
-        let pool = pool(&target, &recorder, size)?;
+        let pool = pool(&target, &recorder, &signals, size)?;
+        let weak = pool.weak();
+        signals.observe(telemetry, move || weak.upgrade().map(|pool| PoolState::from(pool.status())));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let handle = runtime.handle().clone();
         let (queue, units) = mpsc::unbounded_channel();
-        let shared = Shared { pool: pool.clone(), target: target.clone(), recorder: recorder.clone() };
+        let shared = Shared { pool: pool.clone(), target: target.clone(), signals: signals.clone() };
         let telemetry = telemetry.clone();
         let thread = std::thread::Builder::new()
             .name(THREAD.to_owned())
@@ -62,6 +67,7 @@ impl Postgres {
             handle,
             target,
             recorder,
+            signals,
             size,
             pool,
         })
@@ -98,14 +104,24 @@ impl Postgres {
     }
 }
 
-fn pool(target: &Arc<Target>, recorder: &Arc<Recorder>, size: usize) -> Result<Pool<PgConn>, DbError> {
+fn pool(
+    target: &Arc<Target>,
+    recorder: &Arc<Recorder>,
+    signals: &Arc<PoolSignals>,
+    size: usize,
+) -> Result<Pool<PgConn>, DbError> {
     let mut config = ManagerConfig::default();
     // A check for a closed socket and an open transaction, without a round trip.
     config.recycling_method = RecyclingMethod::Fast;
-    let (connect_to, recorded_by) = (target.clone(), recorder.clone());
+    let (connect_to, recorded_by, signals) = (target.clone(), recorder.clone(), signals.clone());
     config.custom_setup = Box::new(move |_| {
-        let (target, recorder) = (connect_to.clone(), recorded_by.clone());
-        Box::pin(async move { Ok(Traced::new(target.connect().await?, recorder)) })
+        let (target, recorder, signals) = (connect_to.clone(), recorded_by.clone(), signals.clone());
+        Box::pin(async move {
+            let since = signals.clock();
+            let conn = target.connect().await?;
+            signals.created(since);
+            Ok(Traced::new(conn, recorder))
+        })
     });
     // The URL stays with the target: the manager only hands it to the closure above.
     let manager = AsyncDieselConnectionManager::<PgConn>::new_with_config(String::new(), config);
@@ -119,7 +135,7 @@ fn pool(target: &Arc<Target>, recorder: &Arc<Recorder>, size: usize) -> Result<P
 struct Shared {
     pool: Pool<PgConn>,
     target: Arc<Target>,
-    recorder: Arc<Recorder>,
+    signals: Arc<PoolSignals>,
 }
 
 impl Shared {
@@ -138,16 +154,17 @@ impl Shared {
             let object = match self.get().await {
                 Ok(object) => object,
                 Err(error) => {
-                    if begun || unit.begin(&self.recorder) {
+                    if begun || unit.begin(&self.signals) {
                         unit.refuse(error).await;
                     }
                     return;
                 }
             };
-            if !begun && !unit.begin(&self.recorder) {
+            if !begun && !unit.begin(&self.signals) {
                 return;
             }
             begun = true;
+            let since = self.signals.clock();
             let mut conn = Conn::Postgres(Pooled(object));
             match unit.open(&mut conn).await {
                 Ok(()) => {
@@ -156,7 +173,7 @@ impl Shared {
                     if after == After::Broken || (plain && conn.is_broken()) {
                         discard(conn);
                     }
-                    return;
+                    return self.signals.used(since);
                 }
                 Err(Opening::Lost(_)) => discard(conn),
                 Err(Opening::Refused(error)) => return unit.refuse(error).await,

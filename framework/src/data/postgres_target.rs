@@ -29,6 +29,8 @@ pub(super) struct Target {
     pub(super) shown: String,
     /// For telemetry.
     pub(super) attributes: Vec<KeyValue>,
+    /// The name of its pool, for telemetry.
+    pub(super) pool: String,
 }
 
 impl Target {
@@ -82,7 +84,8 @@ impl Target {
             _ if unix => None,
             _ => Some(connector(tls.verify, tls.root.as_deref().map(Path::new)).map_err(invalid)?),
         };
-        Ok(Arc::new(Self { config, tls, shown: format!("{user}@{host}:{port}/{database}"), attributes }))
+        let pool = format!("{host}:{port}/{database}");
+        Ok(Arc::new(Self { config, tls, shown: format!("{user}@{pool}"), attributes, pool }))
     }
 
     /// Connects; the error's message is fit to be shown.

@@ -1,40 +1,38 @@
+use std::panic::Location;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 use diesel::result::Error as QueryError;
-use opentelemetry::metrics::Histogram;
+use opentelemetry::metrics::{Histogram, Meter};
 use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, Status, TraceContextExt as _, Tracer as _};
-use opentelemetry::{Context, KeyValue, Value};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SdkTracer, Span};
 use opentelemetry_semantic_conventions::{attribute, metric};
 
 use super::error::{kind, sqlstate};
-use super::statement::{Statement, read};
+use super::findings::Findings;
+use super::statement::Statement;
 use crate::telemetry::Telemetry;
 
-/// A wait shorter than this makes no span: it explains nothing, and a span costs more than it.
-pub(super) const VISIBLE_WAIT: Duration = Duration::from_millis(1);
-
-/// The bounds of `db.client.operation.duration`, in seconds, as the semantic conventions advise.
+/// The bounds of durations, in seconds, as the semantic conventions advise for `db.client.operation.duration`.
 const DURATION_BOUNDS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0];
 
 /// What every command to a database is timed by.
 pub(super) fn duration(telemetry: &Telemetry) -> Option<Histogram<f64>> {
-    seconds(telemetry, metric::DB_CLIENT_OPERATION_DURATION, "Duration of database client operations.")
+    let name = metric::DB_CLIENT_OPERATION_DURATION;
+    telemetry.meter().map(|meter| seconds(meter, name, "Duration of database client operations."))
 }
 
-fn seconds(telemetry: &Telemetry, name: &'static str, description: &'static str) -> Option<Histogram<f64>> {
-    telemetry.meter().map(|meter| {
-        let histogram = meter.f64_histogram(name).with_unit("s").with_description(description);
-        histogram.with_boundaries(DURATION_BOUNDS.to_vec()).build()
-    })
+pub(super) fn seconds(meter: &Meter, name: &'static str, description: &'static str) -> Histogram<f64> {
+    let histogram = meter.f64_histogram(name).with_unit("s").with_description(description);
+    histogram.with_boundaries(DURATION_BOUNDS.to_vec()).build()
 }
 
 /// Records the statements of one database: what to record with, and what is the same for all of them.
 pub(super) struct Recorder {
     tracer: Option<SdkTracer>,
     duration: Option<Histogram<f64>>,
-    wait: Option<Histogram<f64>>,
+    findings: Findings,
     base: Vec<KeyValue>,
 }
 
@@ -44,17 +42,13 @@ impl Recorder {
         Self {
             tracer: telemetry.tracer().cloned(),
             duration: duration(telemetry),
-            wait: seconds(
-                telemetry,
-                metric::DB_CLIENT_CONNECTION_WAIT_TIME,
-                "The time it took to obtain an open connection from the pool.",
-            ),
+            findings: Findings::new(telemetry),
             base,
         }
     }
 
     pub(super) fn disabled() -> Self {
-        Self { tracer: None, duration: None, wait: None, base: Vec::new() }
+        Self::new(&Telemetry::disabled(), Vec::new())
     }
 
     /// Whether a statement in the current context is worth its text.
@@ -62,48 +56,19 @@ impl Recorder {
         self.duration.is_some() || (self.tracer.is_some() && Context::map_current(is_recording))
     }
 
-    /// Whether a unit of work asked for in `cx` is worth a clock.
-    pub(super) fn wants_wait(&self, cx: &Context) -> bool {
-        self.wait.is_some() || (self.tracer.is_some() && is_recording(cx))
-    }
-
     /// Describes a statement.
     pub(super) fn describe(&self, sql: &str) -> Arc<Statement> {
-        let read = read(sql);
-        let mut metric = self.base.clone();
-        if let Some(operation) = read.operation {
-            metric.push(KeyValue::new(attribute::DB_OPERATION_NAME, shared(operation)));
-        }
-        if let Some(collection) = read.collection {
-            metric.push(KeyValue::new(attribute::DB_COLLECTION_NAME, shared(collection)));
-        }
-        metric.push(KeyValue::new(attribute::DB_QUERY_SUMMARY, shared(read.summary.clone())));
-        let mut span = metric.clone();
-        span.push(KeyValue::new(attribute::DB_QUERY_TEXT, shared(read.text)));
-        Arc::new(Statement { summary: read.summary.into(), span, metric })
+        Arc::new(Statement::new(sql, &self.base))
     }
 
-    /// Makes ready to record a statement; [`Recording::start`] begins.
-    pub(super) fn prepare(self: &Arc<Self>, statement: Arc<Statement>) -> Recording {
-        Recording { started: None, span: None, statement, recorder: self.clone(), begun: false }
-    }
-
-    /// Records how long a unit of work waited for its connection.
-    pub(super) fn waited(&self, cx: &Context, waited: Duration) {
-        if let Some(wait) = &self.wait {
-            wait.record(waited.as_secs_f64(), &self.base);
-        }
-        if waited < VISIBLE_WAIT || !is_recording(cx) {
-            return;
-        }
-        if let Some(tracer) = &self.tracer {
-            let now = SystemTime::now();
-            let builder = SpanBuilder::from_name("db.pool.wait")
-                .with_kind(SpanKind::Internal)
-                .with_start_time(now.checked_sub(waited).unwrap_or(now))
-                .with_attributes(self.base.clone());
-            tracer.build_with_context(builder, cx).end_with_timestamp(now);
-        }
+    /// Makes ready to record a statement; [`Recording::start`] begins. `site` is the place in the code that repeats it if
+    /// it is repeated; without one that is not looked for.
+    pub(super) fn prepare(
+        self: &Arc<Self>,
+        statement: Arc<Statement>,
+        site: Option<&'static Location<'static>>,
+    ) -> Recording {
+        Recording { started: None, span: None, statement, site, recorder: self.clone(), begun: false }
     }
 }
 
@@ -113,6 +78,7 @@ pub(super) struct Recording {
     span: Option<Span>,
     started: Option<Instant>,
     statement: Arc<Statement>,
+    site: Option<&'static Location<'static>>,
     recorder: Arc<Recorder>,
 }
 
@@ -126,6 +92,9 @@ impl Recording {
         self.span = recorder.tracer.as_ref().and_then(|tracer| {
             Context::map_current(|cx| {
                 is_recording(cx).then(|| {
+                    if let Some(site) = self.site {
+                        recorder.findings.runs(cx, statement, site);
+                    }
                     let builder = SpanBuilder::from_name(statement.summary.as_str().to_owned())
                         .with_kind(SpanKind::Client)
                         .with_attributes(statement.span.clone());
@@ -133,25 +102,25 @@ impl Recording {
                 })
             })
         });
-        self.started = recorder.duration.is_some().then(Instant::now);
+        let timed = recorder.duration.is_some() || (self.span.is_some() && recorder.findings.timed());
+        self.started = timed.then(Instant::now);
     }
 
-    /// Ends it. The error's message stays out: it may hold values.
-    pub(super) fn finish(self, error: Option<&QueryError>) {
+    /// Ends it, with the number of rows that were read if it has any. The error's message stays out: it may hold values.
+    pub(super) fn finish(mut self, error: Option<&QueryError>, rows: Option<u64>) {
         let code = error.and_then(sqlstate);
         let error_type = error.map(|error| code.unwrap_or_else(|| kind(error)));
-        if let (Some(started), Some(histogram)) = (self.started, &self.recorder.duration) {
-            let seconds = started.elapsed().as_secs_f64();
-            match error_type {
-                None => histogram.record(seconds, &self.statement.metric),
-                Some(error_type) => {
-                    let mut attributes = self.statement.metric.clone();
-                    attributes.push(KeyValue::new(attribute::ERROR_TYPE, error_type));
-                    histogram.record(seconds, &attributes);
-                }
+        if let Some(took) = self.started.map(|started| started.elapsed()) {
+            if let Some(histogram) = &self.recorder.duration {
+                self.measure(histogram, took.as_secs_f64(), code, error_type);
             }
+            self.recorder.findings.took(took, &self.statement, self.span.as_mut());
         }
         if let Some(mut span) = self.span {
+            if let Some(rows) = rows {
+                let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+                span.set_attribute(KeyValue::new(attribute::DB_RESPONSE_RETURNED_ROWS, rows));
+            }
             if let (Some(error), Some(error_type)) = (error, error_type) {
                 span.set_attribute(KeyValue::new(attribute::ERROR_TYPE, error_type));
                 if let Some(code) = code {
@@ -162,13 +131,22 @@ impl Recording {
             span.end();
         }
     }
+
+    fn measure(
+        &self,
+        histogram: &Histogram<f64>,
+        seconds: f64,
+        code: Option<&'static str>,
+        error_type: Option<&'static str>,
+    ) {
+        let Some(error_type) = error_type else { return histogram.record(seconds, &self.statement.metric) };
+        let mut attributes = self.statement.metric.clone();
+        attributes.push(KeyValue::new(attribute::ERROR_TYPE, error_type));
+        attributes.extend(code.map(|code| KeyValue::new(attribute::DB_RESPONSE_STATUS_CODE, code)));
+        histogram.record(seconds, &attributes);
+    }
 }
 
 pub(super) fn is_recording(cx: &Context) -> bool {
     cx.has_active_span() && cx.span().is_recording()
-}
-
-/// A string that is cheap to clone: these attributes are cloned for every span.
-fn shared(text: String) -> Value {
-    Value::String(Arc::<str>::from(text).into())
 }

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline};
-use deadpool_redis::{Connection, Manager, Pool, Runtime};
+use deadpool_redis::{Connection, Manager, Pool, PoolError, Runtime};
 use opentelemetry::metrics::Histogram;
 use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, Status, Tracer as _};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 use opentelemetry_semantic_conventions::attribute;
 
+use super::pool::{PoolSignals, PoolState};
 use super::recorder::{duration, is_recording};
 use crate::redact::Secret;
 use crate::telemetry::Telemetry;
@@ -24,7 +25,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// A Redis server; cheap to clone. Every command is a CLIENT span by the semantic conventions where the caller's span is
-/// recorded, and counts in `db.client.operation.duration`. No key and no value is recorded.
+/// recorded, and counts in `db.client.operation.duration`; its connections are measured like those of the database,
+/// except for the time that one takes to be made. No key and no value is recorded.
 #[derive(Clone)]
 pub struct Redis {
     inner: Arc<Inner>,
@@ -32,6 +34,7 @@ pub struct Redis {
 
 struct Inner {
     pool: Pool,
+    signals: PoolSignals,
     client: Client,
     server: String,
     tracer: Option<SdkTracer>,
@@ -117,13 +120,18 @@ impl Redis {
             .map_err(|error| RedisError::Url { reason: error.to_string() })?;
         let server = client.get_connection_info().addr().to_string();
         let (host, port) = server.rsplit_once(':').unwrap_or((&server, ""));
+        let number = client.get_connection_info().redis_settings().db();
         let mut base = vec![
             KeyValue::new(attribute::DB_SYSTEM_NAME, "redis"),
+            KeyValue::new(attribute::DB_NAMESPACE, number.to_string()),
             KeyValue::new(attribute::SERVER_ADDRESS, host.to_owned()),
         ];
         base.extend(port.parse::<i64>().ok().map(|port| KeyValue::new(attribute::SERVER_PORT, port)));
         let (tracer, duration) = (telemetry.tracer().cloned(), duration(telemetry));
-        Ok(Self { inner: Arc::new(Inner { pool, client, server, tracer, duration, base }) })
+        let signals = PoolSignals::new(telemetry, &base, format!("{server}/{number}"));
+        let weak = pool.weak();
+        signals.observe(telemetry, move || weak.upgrade().map(|pool| PoolState::from(pool.status())));
+        Ok(Self { inner: Arc::new(Inner { pool, signals, client, server, tracer, duration, base }) })
     }
 
     /// Host and port, for messages.
@@ -139,7 +147,10 @@ impl Redis {
     /// [`RedisError`].
     pub async fn command<T: FromRedisValue>(&self, name: &'static str, cmd: &Cmd) -> Result<T, RedisError> {
         let mut connection = self.connection().await?;
-        self.timed(name, None, cmd.query_async(&mut connection)).await
+        let since = self.inner.signals.clock();
+        let answer = self.timed(name, None, cmd.query_async(&mut connection)).await;
+        self.inner.signals.used(since);
+        answer
     }
 
     /// Sends many commands at once. `name` says what they do, e.g. `PIPELINE XADD`.
@@ -153,7 +164,11 @@ impl Redis {
         pipeline: &Pipeline,
     ) -> Result<T, RedisError> {
         let mut connection = self.connection().await?;
-        self.timed(name, Some(pipeline.len()), pipeline.query_async(&mut connection)).await
+        let since = self.inner.signals.clock();
+        let work = pipeline.query_async(&mut connection);
+        let answer = self.timed(name, Some(pipeline.len()), work).await;
+        self.inner.signals.used(since);
+        answer
     }
 
     /// A connection of its own whose answers may take as long as `patience`.
@@ -188,7 +203,19 @@ impl Redis {
     }
 
     async fn connection(&self) -> Result<Connection, RedisError> {
-        self.inner.pool.get().await.map_err(|error| self.unreachable(&error))
+        let Inner { pool, signals, .. } = &*self.inner;
+        let cx = Context::current();
+        let asked = signals.wants_wait(&cx).then(Instant::now);
+        let connection = pool.get().await.map_err(|error| {
+            if let PoolError::Timeout(_) = error {
+                signals.timed_out();
+            }
+            self.unreachable(&error)
+        })?;
+        if let Some(asked) = asked {
+            signals.waited(&cx, asked.elapsed());
+        }
+        Ok(connection)
     }
 
     fn unreachable(&self, error: &dyn std::error::Error) -> RedisError {

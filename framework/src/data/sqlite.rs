@@ -14,6 +14,7 @@ use opentelemetry_semantic_conventions::attribute;
 use super::conn::{Backend, Conn};
 use super::error::DbError;
 use super::lanes::{Lanes, Open};
+use super::pool::PoolSignals;
 use super::recorder::Recorder;
 use super::traced::Traced;
 use crate::config::{DatabaseSettings, SqliteSynchronous};
@@ -47,7 +48,6 @@ impl SpawnBlocking for Inline {
 pub(super) struct Sqlite {
     pub(super) readers: Lanes,
     pub(super) writer: Lanes,
-    pub(super) recorder: Arc<Recorder>,
 }
 
 impl Sqlite {
@@ -56,18 +56,18 @@ impl Sqlite {
         let name = file.path.file_name().unwrap_or(file.path.as_os_str()).to_string_lossy().into_owned();
         let base = vec![
             KeyValue::new(attribute::DB_SYSTEM_NAME, Backend::Sqlite.name()),
-            KeyValue::new(attribute::DB_NAMESPACE, name),
+            KeyValue::new(attribute::DB_NAMESPACE, name.clone()),
         ];
-        let recorder = Arc::new(Recorder::new(telemetry, base));
-        let lanes = |name, limit, role| {
+        let recorder = Arc::new(Recorder::new(telemetry, base.clone()));
+        let lanes = |thread, pool, limit, role| {
             let (file, connection) = (file.clone(), recorder.clone());
             let open: Open = Box::new(move || file.open(role, &connection));
-            Lanes::new(name, limit, open, recorder.clone(), telemetry.clone())
+            let signals = PoolSignals::new(telemetry, &base, format!("{name}/{pool}"));
+            Lanes::new(thread, limit, open, signals, telemetry.clone())
         };
         Ok(Self {
-            readers: lanes("db-reader", settings.pool_size.max(1), Role::Reader),
-            writer: lanes("db-writer", 1, Role::Writer),
-            recorder,
+            readers: lanes("db-reader", "readers", settings.pool_size.max(1), Role::Reader),
+            writer: lanes("db-writer", "writer", 1, Role::Writer),
         })
     }
 }

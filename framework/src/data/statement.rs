@@ -1,6 +1,10 @@
 //! What telemetry says about a statement: its text without values, its summary, its operation and its table.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+
 use opentelemetry::{KeyValue, StringValue};
+use opentelemetry_semantic_conventions::attribute;
 
 /// Longer texts are cut; a text this long is one nobody reads in a trace.
 const MAX_TEXT: usize = 4096;
@@ -11,10 +15,32 @@ const MAX_SUMMARY: usize = 255;
 pub(super) struct Statement {
     /// The span's name, e.g. `SELECT orders`.
     pub(super) summary: StringValue,
+    /// Its text, without values.
+    pub(super) text: StringValue,
+    /// The same for statements of the same text.
+    pub(super) fingerprint: u64,
     /// All attributes of the span.
     pub(super) span: Vec<KeyValue>,
     /// The attributes of the measurements.
     pub(super) metric: Vec<KeyValue>,
+}
+
+impl Statement {
+    /// `base` are the attributes of every statement of a database. Texts are shared: they are cloned for every span.
+    pub(super) fn new(sql: &str, base: &[KeyValue]) -> Self {
+        let read = read(sql);
+        let shared = |text: String| StringValue::from(Arc::<str>::from(text));
+        let mut fingerprint = DefaultHasher::new();
+        read.text.hash(&mut fingerprint);
+        let (summary, text) = (shared(read.summary), shared(read.text));
+        let mut metric = base.to_vec();
+        metric.extend(read.operation.map(|name| KeyValue::new(attribute::DB_OPERATION_NAME, shared(name))));
+        metric.extend(read.collection.map(|name| KeyValue::new(attribute::DB_COLLECTION_NAME, shared(name))));
+        metric.push(KeyValue::new(attribute::DB_QUERY_SUMMARY, summary.clone()));
+        let mut span = metric.clone();
+        span.push(KeyValue::new(attribute::DB_QUERY_TEXT, text.clone()));
+        Self { summary, text, fingerprint: fingerprint.finish(), span, metric }
+    }
 }
 
 /// What one pass over the SQL tells.

@@ -1,11 +1,9 @@
 use std::any::TypeId;
 use std::collections::HashMap;
-use std::future::Future;
 use std::marker::PhantomData;
-use std::pin::Pin;
+use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
 
 use diesel::backend::Backend;
 use diesel::connection::{CacheSize, Instrumentation, TransactionManagerStatus};
@@ -14,10 +12,9 @@ use diesel::result::Error as QueryError;
 use diesel::{ConnectionResult, QueryResult};
 use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::{AsyncConnection, AsyncConnectionCore, SimpleAsyncConnection, TransactionManager};
-use futures_util::Stream;
-use pin_project_lite::pin_project;
 
 use super::error::refused;
+use super::recorded::{Recorded, RecordedLoad, RecordedRows};
 use super::recorder::{Recorder, Recording};
 use super::statement::Statement;
 
@@ -38,6 +35,8 @@ struct Watch {
     fixed: HashMap<&'static str, Arc<Statement>>,
     failed: Arc<AtomicBool>,
     hooks: Vec<Hook>,
+    /// Where the unit of work that has the connection was asked for.
+    site: Option<&'static Location<'static>>,
 }
 
 /// How a unit of work ended.
@@ -73,7 +72,7 @@ impl Watch {
         }
         let id = T::query_id();
         if let Some(known) = id.and_then(|id| self.known.get(&id)) {
-            return Some(self.recorder.prepare(known.clone()));
+            return Some(self.recorder.prepare(known.clone(), self.site));
         }
         let mut builder = DB::QueryBuilder::default();
         // A query that cannot be written fails by itself right after this.
@@ -82,7 +81,7 @@ impl Watch {
         if let Some(id) = id {
             self.known.insert(id, statement.clone());
         }
-        Some(self.recorder.prepare(statement))
+        Some(self.recorder.prepare(statement, self.site))
     }
 
     fn fixed(&mut self, sql: &'static str) -> Option<Recording> {
@@ -90,11 +89,11 @@ impl Watch {
             return None;
         }
         let statement = self.fixed.entry(sql).or_insert_with(|| self.recorder.describe(sql)).clone();
-        Some(started(self.recorder.prepare(statement)))
+        Some(started(self.recorder.prepare(statement, None)))
     }
 
     fn end<T>(&self, recording: Option<Recording>, result: &QueryResult<T>) {
-        end(recording, &self.failed, result.as_ref().err());
+        end(recording, &self.failed, result.as_ref().err(), None);
     }
 }
 
@@ -103,10 +102,16 @@ fn started(mut recording: Recording) -> Recording {
     recording
 }
 
-fn end(recording: Option<Recording>, failed: &AtomicBool, error: Option<&QueryError>) {
+/// Ends a statement, with the number of rows that were read if it has any.
+pub(super) fn end(
+    recording: Option<Recording>,
+    failed: &AtomicBool,
+    error: Option<&QueryError>,
+    rows: Option<u64>,
+) {
     failed.store(error.is_some_and(refused), Ordering::Relaxed);
     if let Some(recording) = recording {
-        recording.finish(error);
+        recording.finish(error, rows);
     }
 }
 
@@ -118,6 +123,7 @@ impl<C> Traced<C> {
             fixed: HashMap::new(),
             failed: Arc::new(AtomicBool::new(false)),
             hooks: Vec::new(),
+            site: None,
         };
         Self { inner, watch }
     }
@@ -129,6 +135,11 @@ impl<C> Traced<C> {
 
     pub(super) fn hooks(&mut self) -> &mut Vec<Hook> {
         &mut self.watch.hooks
+    }
+
+    /// What follows belongs to a unit of work that was asked for there.
+    pub(super) fn work_for(&mut self, site: &'static Location<'static>) {
+        self.watch.site = Some(site);
     }
 
     /// Whether the last statement was refused by the database.
@@ -152,8 +163,10 @@ impl<C> Traced<C> {
 impl<C: SimpleAsyncConnection + Send> SimpleAsyncConnection for Traced<C> {
     async fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
         let watch = &self.watch;
-        let recording =
-            watch.recorder.wants().then(|| started(watch.recorder.prepare(watch.recorder.describe(query))));
+        let recording = watch
+            .recorder
+            .wants()
+            .then(|| started(watch.recorder.prepare(watch.recorder.describe(query), watch.site)));
         let result = self.inner.batch_execute(query).await;
         self.watch.end(recording, &result);
         result
@@ -180,7 +193,7 @@ where
         let query = source.as_query();
         let recording = self.watch.query::<C::Backend, _>(&query);
         let failed = self.watch.failed.clone();
-        RecordedLoad { load: self.inner.load(query), recording, failed }
+        RecordedLoad::new(self.inner.load(query), recording, failed)
     }
 
     fn execute_returning_count<'conn, 'query, T>(
@@ -192,7 +205,7 @@ where
     {
         let recording = self.watch.query::<C::Backend, _>(&source);
         let failed = self.watch.failed.clone();
-        Recorded { execute: self.inner.execute_returning_count(source), recording, failed }
+        Recorded::new(self.inner.execute_returning_count(source), recording, failed)
     }
 }
 
@@ -287,109 +300,5 @@ where
 
     fn is_broken_transaction_manager(conn: &mut Traced<C>) -> bool {
         T::is_broken_transaction_manager(&mut conn.inner)
-    }
-}
-
-pin_project! {
-    /// A statement that answers with a count.
-    pub struct Recorded<F> {
-        #[pin]
-        execute: F,
-        recording: Option<Recording>,
-        failed: Arc<AtomicBool>,
-    }
-}
-
-impl<F: Future<Output = QueryResult<usize>>> Future for Recorded<F> {
-    type Output = QueryResult<usize>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        // Not before: a future may be made in one span and awaited in another, which is then its parent.
-        if let Some(recording) = this.recording {
-            recording.start();
-        }
-        let result = ready!(this.execute.poll(cx));
-        end(this.recording.take(), this.failed, result.as_ref().err());
-        Poll::Ready(result)
-    }
-}
-
-pin_project! {
-    /// A statement that answers with rows.
-    pub struct RecordedLoad<F> {
-        #[pin]
-        load: F,
-        recording: Option<Recording>,
-        failed: Arc<AtomicBool>,
-    }
-}
-
-impl<F, S> Future for RecordedLoad<F>
-where
-    F: Future<Output = QueryResult<S>>,
-{
-    type Output = QueryResult<RecordedRows<S>>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        if let Some(recording) = this.recording {
-            recording.start();
-        }
-        Poll::Ready(match ready!(this.load.poll(cx)) {
-            Ok(rows) => {
-                this.failed.store(false, Ordering::Relaxed);
-                Ok(RecordedRows { rows, recording: this.recording.take(), failed: this.failed.clone() })
-            }
-            Err(error) => {
-                end(this.recording.take(), this.failed, Some(&error));
-                Err(error)
-            }
-        })
-    }
-}
-
-pin_project! {
-    /// The rows of a statement: it ends with the last of them, an error, or when the reader has enough.
-    pub struct RecordedRows<S> {
-        #[pin]
-        rows: S,
-        recording: Option<Recording>,
-        failed: Arc<AtomicBool>,
-    }
-
-    impl<S> PinnedDrop for RecordedRows<S> {
-        fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            if let Some(recording) = this.recording.take() {
-                recording.finish(None);
-            }
-        }
-    }
-}
-
-impl<S, R> Stream for RecordedRows<S>
-where
-    S: Stream<Item = QueryResult<R>>,
-{
-    type Item = QueryResult<R>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.project();
-        let item = ready!(this.rows.poll_next(cx));
-        match &item {
-            Some(Ok(_)) => {}
-            Some(Err(error)) => end(this.recording.take(), this.failed, Some(error)),
-            None => {
-                if let Some(recording) = this.recording.take() {
-                    recording.finish(None);
-                }
-            }
-        }
-        Poll::Ready(item)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.rows.size_hint()
     }
 }

@@ -1,6 +1,6 @@
 //! A unit of work on its way: from the caller, through a queue, to a connection, and its answer back.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -14,7 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use super::conn::{Conn, Kind};
 use super::error::{DbError, lost_connection};
 use super::listen::Board;
-use super::recorder::Recorder;
+use super::pool::PoolSignals;
 use super::traced::{Ending, Hook};
 use crate::telemetry::panic_message;
 
@@ -33,17 +33,19 @@ pub(super) struct Unit {
     pub(super) kind: Kind,
     claim: Arc<Claim>,
     cx: Context,
+    site: &'static Location<'static>,
     asked: Option<Instant>,
     work: Work,
     _counted: Counted,
 }
 
 impl Unit {
-    /// Packs the caller's closure, the context it was asked for in, and the way back.
+    /// Packs the caller's closure, where and in which context it was asked for, and the way back.
     pub(super) fn pack<T, E, F>(
         kind: Kind,
         work: F,
-        recorder: &Recorder,
+        site: &'static Location<'static>,
+        pool: &PoolSignals,
         tally: &Arc<Tally>,
         board: &Arc<Board>,
     ) -> (Self, Answer<T, E>)
@@ -55,20 +57,20 @@ impl Unit {
         let (reply, answer) = oneshot::channel();
         let claim = Arc::new(Claim::default());
         let cx = Context::current();
-        let asked = recorder.wants_wait(&cx).then(Instant::now);
+        let asked = pool.wants_wait(&cx).then(Instant::now);
         let board = Arc::clone(board);
         let work: Work = Box::new(move |conn| Box::pin(run(kind, conn, work, reply, board)));
-        let unit = Self { kind, claim: claim.clone(), cx, asked, work, _counted: Counted::new(tally) };
+        let unit = Self { kind, claim: claim.clone(), cx, site, asked, work, _counted: Counted::new(tally) };
         (unit, Answer { claim, answer })
     }
 
     /// Whether the caller is still there; from now on the unit runs to its end.
-    pub(super) fn begin(&self, recorder: &Recorder) -> bool {
+    pub(super) fn begin(&self, pool: &PoolSignals) -> bool {
         if !self.claim.take(BEGUN) {
             return false;
         }
         if let Some(asked) = self.asked {
-            recorder.waited(&self.cx, asked.elapsed());
+            pool.waited(&self.cx, asked.elapsed());
         }
         true
     }
@@ -85,6 +87,7 @@ impl Unit {
 
     /// Runs the caller's code and ends the transaction. It does not panic.
     pub(super) async fn run(self, conn: &mut Conn) -> After {
+        conn.work_for(self.site);
         (self.work)(Ok(conn)).with_context(self.cx).await
     }
 

@@ -15,7 +15,7 @@ use tracing::dispatcher::DefaultGuard;
 
 use super::pipeline::Pipeline;
 use super::scrub::{ScrubbedMeters, Scrubber};
-use crate::config::LimitSettings;
+use crate::config::{DatabaseTelemetrySettings, LimitSettings};
 use crate::context::Propagators;
 use crate::redact::Redactor;
 
@@ -43,12 +43,18 @@ struct Inner {
     tracer: Option<SdkTracer>,
     meter: Option<Meter>,
     meters: Option<ScrubbedMeters>,
-    scrubber: Arc<Scrubber>,
     dispatch: Option<Dispatch>,
     /// Whether the dispatch is that of the whole process.
     installed: AtomicBool,
     pipeline: Option<Pipeline>,
-    propagators: Propagators,
+    rules: Rules,
+}
+
+/// What holds for all that a service records and passes on.
+pub(super) struct Rules {
+    pub(super) scrubber: Arc<Scrubber>,
+    pub(super) propagators: Propagators,
+    pub(super) database: DatabaseTelemetrySettings,
 }
 
 /// The OpenTelemetry providers behind a [`Telemetry`]. `None` switches a signal off.
@@ -81,33 +87,34 @@ impl Telemetry {
     #[must_use]
     pub fn with_dispatch(providers: Providers, dispatch: Option<Dispatch>) -> Self {
         let length = LimitSettings::default().attribute_value_length;
-        let scrubber = Scrubber::new(Redactor::default(), length);
-        Self::assembled(providers, dispatch, None, scrubber, Propagators::default())
+        let rules = Rules {
+            scrubber: Arc::new(Scrubber::new(Redactor::default(), length)),
+            propagators: Propagators::default(),
+            database: DatabaseTelemetrySettings::default(),
+        };
+        Self::assembled(providers, dispatch, None, rules)
     }
 
     pub(super) fn assembled(
         providers: Providers,
         dispatch: Option<Dispatch>,
         pipeline: Option<Pipeline>,
-        scrubber: Scrubber,
-        propagators: Propagators,
+        rules: Rules,
     ) -> Self {
-        let scrubber = Arc::new(scrubber);
         let tracer = providers.traces.as_ref().map(|traces| traces.tracer(SCOPE));
         let meter = providers.metrics.as_ref().map(|metrics| metrics.meter(SCOPE));
         let meters =
-            providers.metrics.clone().map(|metrics| ScrubbedMeters::new(metrics, Arc::clone(&scrubber)));
+            providers.metrics.clone().map(|metrics| ScrubbedMeters::new(metrics, Arc::clone(&rules.scrubber)));
         Self {
             inner: Arc::new(Inner {
                 providers,
                 tracer,
                 meter,
                 meters,
-                scrubber,
                 dispatch,
                 installed: AtomicBool::new(false),
                 pipeline,
-                propagators,
+                rules,
             }),
         }
     }
@@ -137,7 +144,7 @@ impl Telemetry {
     /// What hides in this service's texts what must not be shown.
     #[must_use]
     pub fn redactor(&self) -> &Redactor {
-        self.inner.scrubber.redactor()
+        self.inner.rules.scrubber.redactor()
     }
 
     /// The providers, to flush them or to make tracers of one's own. For meters, see [`Telemetry::meter_of`]: those of
@@ -145,6 +152,12 @@ impl Telemetry {
     #[must_use]
     pub fn providers(&self) -> &Providers {
         &self.inner.providers
+    }
+
+    /// What is looked for in statements. The defaults, unless [`Setup`](super::Setup) was given others.
+    #[must_use]
+    pub fn database(&self) -> &DatabaseTelemetrySettings {
+        &self.inner.rules.database
     }
 
     pub(super) fn pipeline(&self) -> Option<&Pipeline> {
@@ -161,14 +174,14 @@ impl Telemetry {
 
     /// Reads a caller's trace and baggage into a context on top of `base`: what `OTEL_PROPAGATORS` lists of the two.
     pub(crate) fn extract(&self, base: &Context, headers: &HeaderMap) -> Context {
-        self.inner.propagators.extract(base, headers)
+        self.inner.rules.propagators.extract(base, headers)
     }
 
     /// Writes the current span and the baggage of `cx` into the headers of a request to another service, as
     /// `traceparent`, `tracestate` and `baggage` (W3C): what `OTEL_PROPAGATORS` lists of the two, which is both unless
     /// it is set.
     pub fn inject(&self, cx: &Context, headers: &mut HeaderMap) {
-        self.inner.propagators.inject(cx, headers);
+        self.inner.rules.propagators.inject(cx, headers);
     }
 
     /// The telemetry of the service whose context is current, if any.
@@ -203,10 +216,10 @@ impl Telemetry {
             opentelemetry::global::set_meter_provider(meters.clone());
         }
         let mut propagators: Vec<Box<dyn TextMapPropagator + Send + Sync>> = Vec::new();
-        if self.inner.propagators.trace_context {
+        if self.inner.rules.propagators.trace_context {
             propagators.push(Box::new(TraceContextPropagator::new()));
         }
-        if self.inner.propagators.baggage {
+        if self.inner.rules.propagators.baggage {
             propagators.push(Box::new(BaggagePropagator::new()));
         }
         opentelemetry::global::set_text_map_propagator(TextMapCompositePropagator::new(propagators));

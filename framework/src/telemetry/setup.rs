@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use super::client::Cause;
 use super::console::{Console, Output};
 use super::environment::{Environment, Notices};
-use super::handle::{Providers, Telemetry};
+use super::handle::{Providers, Rules, Telemetry};
 use super::outage::LateDispatch;
 use super::pipeline::Pipeline;
 use super::plan::{Batching, Plan, Reading, Recording};
@@ -136,13 +136,14 @@ impl Setup {
         let Plan { levels, propagators, redactor, limits, recording } = plan;
         let format = self.log.format;
         let console = Console::new(self.info.name.clone(), format, no_colour, self.output, redactor.clone());
-        let scrubber = Scrubber::new(redactor, limits.span_length);
+        let scrubber = Arc::new(Scrubber::new(redactor, limits.span_length));
+        let rules = Rules { scrubber: Arc::clone(&scrubber), propagators, database: self.settings.database };
 
         let Some(recording) = recording else {
             let providers = Providers::default();
             let dispatch = subscriber::subscriber(console, &levels, &providers);
             tracing::dispatcher::with_default(&dispatch, || notices.log());
-            return Ok(Telemetry::assembled(providers, Some(dispatch), None, scrubber, propagators));
+            return Ok(Telemetry::assembled(providers, Some(dispatch), None, rules));
         };
         let Recording { resource, sampler, traces, metrics, logs } = recording;
         let pipeline = Pipeline::default();
@@ -160,7 +161,7 @@ impl Setup {
         // It is filled here and nowhere else.
         let _ = warnings.set(dispatch.downgrade());
         tracing::dispatcher::with_default(&dispatch, || notices.log());
-        Ok(Telemetry::assembled(providers, Some(dispatch), Some(pipeline), scrubber, propagators))
+        Ok(Telemetry::assembled(providers, Some(dispatch), Some(pipeline), rules))
     }
 
     fn variables_read(&self) -> Environment {

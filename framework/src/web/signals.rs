@@ -19,7 +19,7 @@ use super::headers::Headers;
 use super::request::Target;
 use super::route::known_method;
 use crate::config::TelemetrySettings;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Operation, Telemetry};
 
 /// The module that a route belongs to, on its spans and metrics.
 pub(crate) const MODULE: &str = "spanbox.module";
@@ -132,7 +132,7 @@ impl WebSignals {
             cx.span().set_attributes(attributes(request, target, method));
             cx.span().set_attributes(self.request_headers.attributes(request.headers()));
         }
-        cx
+        Operation::begin(&self.telemetry, cx)
     }
 
     pub(super) fn began(&self, sample: &Sample) {
@@ -172,6 +172,7 @@ impl WebSignals {
             if status.is_some_and(|status| status.is_server_error()) {
                 span.set_status(Status::error(""));
             }
+            Operation::end(cx);
         }
         span.end();
         if let Some(metrics) = &self.metrics {

@@ -7,6 +7,7 @@ mod extensions;
 mod jobs_commands;
 mod modules;
 mod recorded;
+mod repeated_statements;
 mod requests;
 mod schedules;
 mod tidy;

@@ -59,6 +59,10 @@ fn a_wrong_value_says_what_is_wanted_and_what_is_there() {
             "[telemetry]\nexcluded_paths = ['a', 1]",
             "telemetry.excluded_paths[1] must be a text, not the number 1",
         ),
+        (
+            "[telemetry.database]\nn_plus_one = 1",
+            "telemetry.database.n_plus_one must be 0 (never) or at least 2: once is no repetition, got 1",
+        ),
         ("[log]\nformat = 1", "log.format must be one of pretty, json, not the number 1"),
     ] {
         let directory = Directory::with(&[("default.toml", text)]);

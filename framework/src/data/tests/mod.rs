@@ -1,6 +1,9 @@
 mod cancelled;
+mod findings;
+mod metrics;
 mod migrations;
 mod opening;
+mod pool;
 mod postgres_faults;
 mod redis;
 mod spans;

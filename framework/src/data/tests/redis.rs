@@ -1,13 +1,15 @@
 use deadpool_redis::redis::{Pipeline, cmd};
 use opentelemetry::trace::{FutureExt as _, SpanKind, Status, TraceContextExt as _, Tracer as _};
+use opentelemetry_sdk::metrics::InMemoryMetricExporter;
 use opentelemetry_sdk::trace::SpanData;
 
+use super::metrics::{count, flushed};
 use crate::data::{Redis, RedisError};
 use crate::redact::Secret;
 use crate::telemetry::{ServiceInfo, Setup, Telemetry};
 use crate::testing::{Capture, RedisServer};
 
-/// What is recorded of `work` below a span.
+/// What is recorded of `work` below a span, without the waits for a connection.
 async fn recorded<T>(
     telemetry: &Telemetry,
     capture: &Capture,
@@ -18,7 +20,15 @@ async fn recorded<T>(
     let result = work.with_context(cx.clone()).await;
     cx.span().end();
     let spans = capture.spans();
-    (result, spans.all().iter().filter(|span| span.name != "caller").cloned().collect())
+    (
+        result,
+        spans
+            .all()
+            .iter()
+            .filter(|span| !["caller", "db.pool.wait"].contains(&&*span.name))
+            .cloned()
+            .collect(),
+    )
 }
 
 fn telemetry() -> (Telemetry, Capture) {
@@ -49,6 +59,7 @@ async fn every_command_is_a_client_span_without_keys_and_values() {
     for span in &spans {
         assert_eq!(span.span_kind, SpanKind::Client);
         assert_eq!(attribute(span, "db.system.name").as_deref(), Some("redis"));
+        assert_eq!(attribute(span, "db.namespace").as_deref(), Some("0"));
         assert_eq!(attribute(span, "server.address").as_deref(), Some("127.0.0.1"));
         assert_eq!(attribute(span, "server.port"), Some(server.address().port().to_string()));
         assert!(!format!("{span:?}").contains("mail"), "{span:?}");
@@ -83,6 +94,26 @@ async fn a_server_that_was_away_is_used_again_when_it_is_back() {
     assert!(error.to_string().contains(&server.address().to_string()), "{error}");
     server.start_again().unwrap();
     assert_ne!(redis.info().await.unwrap().run_id, info.run_id);
+}
+
+#[actix::test]
+#[cfg_attr(not(has_redis), ignore = "Redis is not installed")]
+async fn its_connections_are_measured_by_the_conventions() {
+    let (server, metrics) = (RedisServer::start().unwrap(), InMemoryMetricExporter::default());
+    let setup = Setup::new(ServiceInfo::new("test", "1")).metric_exporter(metrics.clone());
+    let telemetry = setup.build().unwrap();
+    let redis = Redis::new(&Secret::new(format!("{}/3", server.url())), &telemetry).unwrap();
+    redis.info().await.unwrap();
+    let metrics = flushed(&telemetry, &metrics);
+    let pool = ("db.client.connection.pool.name", &*format!("{}/3", server.address()));
+    let shown = |name: &str| count(&metrics, &format!("db.client.connection.{name}"), &[pool]);
+    assert_eq!(shown("max"), Some(8));
+    assert_eq!(shown("pending_requests"), Some(0));
+    assert_eq!(shown("wait_time"), Some(1));
+    assert_eq!(shown("use_time"), Some(1));
+    let idle = [pool, ("db.client.connection.state", "idle")];
+    assert_eq!(count(&metrics, "db.client.connection.count", &idle), Some(1));
+    assert_eq!(count(&metrics, "db.client.operation.duration", &[("db.operation.name", "INFO")]), Some(1));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::jobs::messaging::{
 use crate::jobs::policy::Policy;
 use crate::jobs::store::{Backlog, Leased};
 use crate::redact::Redactor;
-use crate::telemetry::{self, Telemetry};
+use crate::telemetry::{self, Operation, Telemetry};
 
 /// Upper bounds of the histograms, in seconds.
 const BOUNDS: [f64; 15] =
@@ -158,7 +158,7 @@ impl Signals {
             let of = if from.is_valid() && !links { &parent } else { &cx };
             tracer.build_with_context(wait, of).end_with_timestamp(now);
         }
-        cx
+        Operation::begin(&self.telemetry, cx)
     }
 
     /// A run ended: its measurement, and the end of its span.
@@ -189,6 +189,7 @@ impl Signals {
             span.set_attribute(KeyValue::new(ERROR_TYPE, kind));
             span.set_status(Status::error(message.to_owned()));
         }
+        Operation::end(cx);
         span.end();
     }
 

@@ -1,0 +1,40 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// `[telemetry.database]`: what is looked for in statements.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DatabaseTelemetrySettings {
+    /// A statement that takes this long is slow: it gets the event `db.slow_statement`, is counted and logged. It is
+    /// looked for where statements are measured (with metrics) or their trace is recorded. Default 500 ms; `0s` is never.
+    #[serde(with = "humantime_serde")]
+    pub slow_statement: Duration,
+    /// So often the same statement from one place in the code, within one request, run of a job or message that begins a
+    /// trace, is N+1: the span of that gets the event `db.n_plus_one`, and it is counted and logged. The place is that
+    /// of `Db::read` and its like. It is looked for in traces that are recorded. Default 5; 0 is
+    /// never.
+    pub n_plus_one: u32,
+}
+
+impl Default for DatabaseTelemetrySettings {
+    fn default() -> Self {
+        Self { slow_statement: Duration::from_millis(500), n_plus_one: 5 }
+    }
+}
+
+impl DatabaseTelemetrySettings {
+    pub(super) fn check(&self) -> Vec<(&'static str, String)> {
+        if self.n_plus_one == 1 {
+            let message = "must be 0 (never) or at least 2: once is no repetition, got 1";
+            return vec![("database.n_plus_one", message.to_owned())];
+        }
+        Vec::new()
+    }
+
+    /// How long a slow statement takes, if any is.
+    #[must_use]
+    pub fn slow(&self) -> Option<Duration> {
+        Some(self.slow_statement).filter(|slow| !slow.is_zero())
+    }
+}

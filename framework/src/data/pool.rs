@@ -1,0 +1,197 @@
+//! What is recorded of connections, and of waiting for them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use deadpool_redis::Status;
+use opentelemetry::metrics::{AsyncInstrument, Counter, Histogram};
+use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, Tracer as _};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::SdkTracer;
+use opentelemetry_semantic_conventions::{attribute, metric};
+
+use super::recorder::{is_recording, seconds};
+use crate::telemetry::Telemetry;
+
+/// A wait shorter than this makes no span: it explains nothing, and a span costs more than it.
+const VISIBLE_WAIT: Duration = Duration::from_millis(1);
+
+/// The signals of one pool of connections, by the semantic conventions.
+pub(super) struct PoolSignals {
+    tracer: Option<SdkTracer>,
+    instruments: Option<Instruments>,
+    attributes: Vec<KeyValue>,
+}
+
+struct Instruments {
+    create: Histogram<f64>,
+    wait: Histogram<f64>,
+    used: Histogram<f64>,
+    timeouts: Counter<u64>,
+}
+
+/// How a pool is at a moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PoolState {
+    /// Connections at most. As many may be idle: none is closed for being so.
+    pub(super) limit: usize,
+    /// Connections that are there.
+    pub(super) open: usize,
+    /// Those of them that nobody uses.
+    pub(super) idle: usize,
+    /// Who waits for one.
+    pub(super) pending: usize,
+}
+
+impl From<Status> for PoolState {
+    fn from(status: Status) -> Self {
+        let Status { max_size, size, available, waiting } = status;
+        Self { limit: max_size, open: size, idle: available, pending: waiting }
+    }
+}
+
+impl PoolSignals {
+    /// `base` are the attributes of the database; `name` is unique among the pools of a service.
+    pub(super) fn new(telemetry: &Telemetry, base: &[KeyValue], name: String) -> Self {
+        let mut attributes = base.to_vec();
+        attributes.push(KeyValue::new(attribute::DB_CLIENT_CONNECTION_POOL_NAME, name));
+        let instruments = telemetry.meter().map(|meter| Instruments {
+            create: seconds(
+                meter,
+                metric::DB_CLIENT_CONNECTION_CREATE_TIME,
+                "The time it took to create a new connection.",
+            ),
+            wait: seconds(
+                meter,
+                metric::DB_CLIENT_CONNECTION_WAIT_TIME,
+                "The time it took to obtain an open connection from the pool.",
+            ),
+            used: seconds(
+                meter,
+                metric::DB_CLIENT_CONNECTION_USE_TIME,
+                "The time between borrowing a connection and returning it to the pool.",
+            ),
+            timeouts: meter
+                .u64_counter(metric::DB_CLIENT_CONNECTION_TIMEOUTS)
+                .with_unit("{timeout}")
+                .with_description("Waits for a connection that took too long.")
+                .build(),
+        });
+        Self { tracer: telemetry.tracer().cloned(), instruments, attributes }
+    }
+
+    /// Shows how the pool is whenever metrics are collected, for as long as it is there.
+    pub(super) fn observe(
+        &self,
+        telemetry: &Telemetry,
+        state: impl Fn() -> Option<PoolState> + Send + Sync + 'static,
+    ) {
+        let Some(meter) = telemetry.meter() else { return };
+        let state = Arc::new(state);
+        type Show = fn(PoolState, &[KeyValue], &dyn AsyncInstrument<i64>);
+        let show = |name: &'static str, unit: &'static str, description: &'static str, show: Show| {
+            let (state, attributes) = (state.clone(), self.attributes.clone());
+            meter
+                .i64_observable_up_down_counter(name)
+                .with_unit(unit)
+                .with_description(description)
+                .with_callback(move |observer| {
+                    if let Some(state) = state() {
+                        show(state, &attributes, observer);
+                    }
+                })
+                .build();
+        };
+        let connections = "{connection}";
+        show(
+            metric::DB_CLIENT_CONNECTION_COUNT,
+            connections,
+            "Connections that are there, by their state.",
+            |state, attributes, observer| {
+                let used = state.open.saturating_sub(state.idle);
+                for (name, count) in [("idle", state.idle), ("used", used)] {
+                    let mut attributes = attributes.to_vec();
+                    attributes.push(KeyValue::new(attribute::DB_CLIENT_CONNECTION_STATE, name));
+                    observer.observe(whole(count), &attributes);
+                }
+            },
+        );
+        show(
+            metric::DB_CLIENT_CONNECTION_MAX,
+            connections,
+            "Connections that there may be.",
+            |state, attributes, observer| observer.observe(whole(state.limit), attributes),
+        );
+        show(
+            metric::DB_CLIENT_CONNECTION_IDLE_MAX,
+            connections,
+            "Idle connections that there may be.",
+            |state, attributes, observer| observer.observe(whole(state.limit), attributes),
+        );
+        show(
+            metric::DB_CLIENT_CONNECTION_IDLE_MIN,
+            connections,
+            "Idle connections that are kept ready.",
+            |_, attributes, observer| observer.observe(0, attributes),
+        );
+        show(
+            metric::DB_CLIENT_CONNECTION_PENDING_REQUESTS,
+            "{request}",
+            "Who waits for a connection.",
+            |state, attributes, observer| observer.observe(whole(state.pending), attributes),
+        );
+    }
+
+    /// Whether a wait in `cx` is worth a clock.
+    pub(super) fn wants_wait(&self, cx: &Context) -> bool {
+        self.instruments.is_some() || (self.tracer.is_some() && is_recording(cx))
+    }
+
+    /// A connection was waited for, and is there.
+    pub(super) fn waited(&self, cx: &Context, waited: Duration) {
+        if let Some(instruments) = &self.instruments {
+            instruments.wait.record(waited.as_secs_f64(), &self.attributes);
+        }
+        if waited < VISIBLE_WAIT || !is_recording(cx) {
+            return;
+        }
+        if let Some(tracer) = &self.tracer {
+            let now = SystemTime::now();
+            let builder = SpanBuilder::from_name("db.pool.wait")
+                .with_kind(SpanKind::Internal)
+                .with_start_time(now.checked_sub(waited).unwrap_or(now))
+                .with_attributes(self.attributes.clone());
+            tracer.build_with_context(builder, cx).end_with_timestamp(now);
+        }
+    }
+
+    /// A connection was waited for in vain.
+    pub(super) fn timed_out(&self) {
+        if let Some(instruments) = &self.instruments {
+            instruments.timeouts.add(1, &self.attributes);
+        }
+    }
+
+    /// The time, if somebody wants to know how long a connection is made or used.
+    pub(super) fn clock(&self) -> Option<Instant> {
+        self.instruments.as_ref().map(|_| Instant::now())
+    }
+
+    /// A connection is made.
+    pub(super) fn created(&self, since: Option<Instant>) {
+        if let (Some(instruments), Some(since)) = (&self.instruments, since) {
+            instruments.create.record(since.elapsed().as_secs_f64(), &self.attributes);
+        }
+    }
+
+    /// A connection is given back.
+    pub(super) fn used(&self, since: Option<Instant>) {
+        if let (Some(instruments), Some(since)) = (&self.instruments, since) {
+            instruments.used.record(since.elapsed().as_secs_f64(), &self.attributes);
+        }
+    }
+}
+
+fn whole(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
