@@ -15,21 +15,38 @@ pub struct DatabaseTelemetrySettings {
     /// of `Db::read` and its like. It is looked for in traces that are recorded. Default 5; 0 is
     /// never.
     pub n_plus_one: u32,
+    /// Ends every query with a comment that says what asked for it (sqlcommenter): `db_driver`, `framework`, and of a
+    /// request `module` and `route`, for the database's own logs and statistics. Each route then has prepared statements
+    /// of its own, found by their text. Default false.
+    pub comment: bool,
+    /// Puts `traceparent` into the comment, too. No two statements are then alike, so none is kept prepared: each is
+    /// parsed and planned anew. Default false.
+    pub comment_traceparent: bool,
 }
 
 impl Default for DatabaseTelemetrySettings {
     fn default() -> Self {
-        Self { slow_statement: Duration::from_millis(500), n_plus_one: 5 }
+        Self {
+            slow_statement: Duration::from_millis(500),
+            n_plus_one: 5,
+            comment: false,
+            comment_traceparent: false,
+        }
     }
 }
 
 impl DatabaseTelemetrySettings {
     pub(super) fn check(&self) -> Vec<(&'static str, String)> {
+        let mut wrong = Vec::new();
         if self.n_plus_one == 1 {
             let message = "must be 0 (never) or at least 2: once is no repetition, got 1";
-            return vec![("database.n_plus_one", message.to_owned())];
+            wrong.push(("database.n_plus_one", message.to_owned()));
         }
-        Vec::new()
+        if self.comment_traceparent && !self.comment {
+            let message = "goes into the comments of telemetry.database.comment, which is off: set that, too";
+            wrong.push(("database.comment_traceparent", message.to_owned()));
+        }
+        wrong
     }
 
     /// How long a slow statement takes, if any is.

@@ -16,6 +16,10 @@
 //! (`spanbox.db.slow_statements`, `spanbox.db.n_plus_one`) and logged with the statement's text, the slow ones every ten
 //! seconds at most and a repeating place once in the life of the process.
 //!
+//! With `telemetry.database.comment` every query ends with a comment by sqlcommenter, so that the database's own logs and
+//! statistics say what asked for it: `/*db_driver='diesel-async',framework='spanbox%3A0.1.0',module='orders',route='…'*/`.
+//! Not so BEGIN, COMMIT, batches, and queries with a comment of their own.
+//!
 //! SQLite has one thread for its writer and one for each reader, started when needed. PostgreSQL has a pool of
 //! connections on one thread.
 //!
@@ -46,6 +50,7 @@
 //! # }).unwrap();
 //! ```
 
+mod comment;
 mod conn;
 mod db;
 mod error;

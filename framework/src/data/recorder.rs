@@ -9,6 +9,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SdkTracer, Span};
 use opentelemetry_semantic_conventions::{attribute, metric};
 
+use super::comment::{Comment, Comments};
 use super::error::{kind, sqlstate};
 use super::findings::Findings;
 use super::statement::Statement;
@@ -33,6 +34,7 @@ pub(super) struct Recorder {
     tracer: Option<SdkTracer>,
     duration: Option<Histogram<f64>>,
     findings: Findings,
+    comments: Option<Comments>,
     base: Vec<KeyValue>,
 }
 
@@ -43,6 +45,7 @@ impl Recorder {
             tracer: telemetry.tracer().cloned(),
             duration: duration(telemetry),
             findings: Findings::new(telemetry),
+            comments: Comments::new(telemetry.database()),
             base,
         }
     }
@@ -54,6 +57,16 @@ impl Recorder {
     /// Whether a statement in the current context is worth its text.
     pub(super) fn wants(&self) -> bool {
         self.duration.is_some() || (self.tracer.is_some() && Context::map_current(is_recording))
+    }
+
+    /// Whether statements get comments.
+    pub(super) fn comments(&self) -> bool {
+        self.comments.is_some()
+    }
+
+    /// What is to follow a statement. One that has a comment already keeps that and gets no other.
+    pub(super) fn comment(&self, statement: &Statement) -> Option<Comment> {
+        self.comments.as_ref().filter(|_| !statement.commented).map(Comments::make)
     }
 
     /// Describes a statement.

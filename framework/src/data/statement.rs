@@ -19,6 +19,8 @@ pub(super) struct Statement {
     pub(super) text: StringValue,
     /// The same for statements of the same text.
     pub(super) fingerprint: u64,
+    /// Whether it has a comment.
+    pub(super) commented: bool,
     /// All attributes of the span.
     pub(super) span: Vec<KeyValue>,
     /// The attributes of the measurements.
@@ -39,7 +41,8 @@ impl Statement {
         metric.push(KeyValue::new(attribute::DB_QUERY_SUMMARY, summary.clone()));
         let mut span = metric.clone();
         span.push(KeyValue::new(attribute::DB_QUERY_TEXT, text.clone()));
-        Self { summary, text, fingerprint: fingerprint.finish(), span, metric }
+        let (fingerprint, commented) = (fingerprint.finish(), read.commented);
+        Self { summary, text, fingerprint, commented, span, metric }
     }
 }
 
@@ -50,6 +53,7 @@ pub(super) struct Read {
     pub(super) summary: String,
     pub(super) operation: Option<String>,
     pub(super) collection: Option<String>,
+    pub(super) commented: bool,
 }
 
 /// Reads the SQL once: literals and comments leave the text, operations and tables enter the summary
@@ -69,6 +73,7 @@ pub(super) fn read(sql: &str) -> Read {
 #[derive(Debug)]
 enum Token<'a> {
     Space,
+    Comment,
     Literal,
     Word(&'a str),
     Quoted { raw: &'a str, name: &'a str },
@@ -80,8 +85,8 @@ fn next_token<'a>(rest: &mut &'a str) -> Option<Token<'a>> {
     let first = sql.chars().next()?;
     let (len, token): (usize, fn(&'a str) -> Token<'a>) = match first {
         c if c.is_whitespace() => (prefix(sql, char::is_whitespace), |_| Token::Space),
-        '-' if sql.starts_with("--") => (sql.find('\n').unwrap_or(sql.len()), |_| Token::Space),
-        '/' if sql.starts_with("/*") => (sql.find("*/").map_or(sql.len(), |end| end + 2), |_| Token::Space),
+        '-' if sql.starts_with("--") => (sql.find('\n').unwrap_or(sql.len()), |_| Token::Comment),
+        '/' if sql.starts_with("/*") => (sql.find("*/").map_or(sql.len(), |end| end + 2), |_| Token::Comment),
         '\'' => (quoted(sql, '\'', false), |_| Token::Literal),
         'E' | 'e' if sql[1..].starts_with('\'') => (1 + quoted(&sql[1..], '\'', true), |_| Token::Literal),
         '"' | '`' => {
@@ -154,12 +159,14 @@ struct Reader {
     /// The last token was a table's name, and a dot continues it.
     in_table: bool,
     after_dot: bool,
+    commented: bool,
 }
 
 impl Reader {
     fn take(&mut self, token: &Token<'_>) {
         match token {
-            Token::Space => {
+            Token::Space | Token::Comment => {
+                self.commented |= matches!(token, Token::Comment);
                 if !self.text.is_empty() && !self.text.ends_with(' ') {
                     self.text.push(' ');
                 }
@@ -291,6 +298,7 @@ impl Reader {
         Read {
             operation: only(&self.operations),
             collection: only(&self.tables),
+            commented: self.commented,
             text: self.text,
             summary: self.summary,
         }

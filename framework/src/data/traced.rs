@@ -13,6 +13,7 @@ use diesel::{ConnectionResult, QueryResult};
 use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::{AsyncConnection, AsyncConnectionCore, SimpleAsyncConnection, TransactionManager};
 
+use super::comment::{Comment, Commented};
 use super::error::refused;
 use super::recorded::{Recorded, RecordedLoad, RecordedRows};
 use super::recorder::{Recorder, Recording};
@@ -61,18 +62,30 @@ pub(super) enum Hook {
 }
 
 impl Watch {
-    fn query<DB, T>(&mut self, query: &T) -> Option<Recording>
+    fn query<DB, T>(&mut self, query: &T) -> (Option<Recording>, Option<Comment>)
     where
         DB: Backend + Default,
         DB::QueryBuilder: Default,
         T: QueryFragment<DB> + QueryId,
     {
-        if !self.recorder.wants() {
-            return None;
+        let wants = self.recorder.wants();
+        if !wants && !self.recorder.comments() {
+            return (None, None);
         }
+        let Some(statement) = self.describe(query) else { return (None, None) };
+        let comment = self.recorder.comment(&statement);
+        (wants.then(|| self.recorder.prepare(statement, self.site)), comment)
+    }
+
+    fn describe<DB, T>(&mut self, query: &T) -> Option<Arc<Statement>>
+    where
+        DB: Backend + Default,
+        DB::QueryBuilder: Default,
+        T: QueryFragment<DB> + QueryId,
+    {
         let id = T::query_id();
         if let Some(known) = id.and_then(|id| self.known.get(&id)) {
-            return Some(self.recorder.prepare(known.clone(), self.site));
+            return Some(known.clone());
         }
         let mut builder = DB::QueryBuilder::default();
         // A query that cannot be written fails by itself right after this.
@@ -81,7 +94,7 @@ impl Watch {
         if let Some(id) = id {
             self.known.insert(id, statement.clone());
         }
-        Some(self.recorder.prepare(statement, self.site))
+        Some(statement)
     }
 
     fn fixed(&mut self, sql: &'static str) -> Option<Recording> {
@@ -191,9 +204,12 @@ where
         T::Query: QueryFragment<Self::Backend> + QueryId + 'query,
     {
         let query = source.as_query();
-        let recording = self.watch.query::<C::Backend, _>(&query);
-        let failed = self.watch.failed.clone();
-        RecordedLoad::new(self.inner.load(query), recording, failed)
+        let (recording, comment) = self.watch.query::<C::Backend, _>(&query);
+        let load = match comment {
+            Some(comment) => self.inner.load(Commented { query, comment }),
+            None => self.inner.load(query),
+        };
+        RecordedLoad::new(load, recording, self.watch.failed.clone())
     }
 
     fn execute_returning_count<'conn, 'query, T>(
@@ -203,9 +219,12 @@ where
     where
         T: QueryFragment<Self::Backend> + QueryId + 'query,
     {
-        let recording = self.watch.query::<C::Backend, _>(&source);
-        let failed = self.watch.failed.clone();
-        Recorded::new(self.inner.execute_returning_count(source), recording, failed)
+        let (recording, comment) = self.watch.query::<C::Backend, _>(&source);
+        let execute = match comment {
+            Some(comment) => self.inner.execute_returning_count(Commented { query: source, comment }),
+            None => self.inner.execute_returning_count(source),
+        };
+        Recorded::new(execute, recording, self.watch.failed.clone())
     }
 }
 

@@ -103,8 +103,10 @@ impl Telemetry {
     ) -> Self {
         let tracer = providers.traces.as_ref().map(|traces| traces.tracer(SCOPE));
         let meter = providers.metrics.as_ref().map(|metrics| metrics.meter(SCOPE));
-        let meters =
-            providers.metrics.clone().map(|metrics| ScrubbedMeters::new(metrics, Arc::clone(&rules.scrubber)));
+        let meters = providers
+            .metrics
+            .clone()
+            .map(|metrics| ScrubbedMeters::new(metrics, Arc::clone(&rules.scrubber)));
         Self {
             inner: Arc::new(Inner {
                 providers,

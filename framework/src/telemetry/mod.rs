@@ -89,7 +89,7 @@ pub use current::{add_event, add_link, record_error, set_attribute, set_attribut
 pub use error::TelemetryError;
 pub(crate) use handle::nobody;
 pub use handle::{Providers, Telemetry, ThreadGuard};
-pub(crate) use operation::Operation;
+pub(crate) use operation::{Asking, Operation};
 pub(crate) use panic::panic_message;
 pub use pipeline::{ShutdownReport, SignalReport};
 pub use resource::ServiceInfo;

@@ -26,6 +26,15 @@ pub(crate) struct Operation {
     statements: Mutex<Vec<Counted>>,
 }
 
+/// What asked for a statement, for the comment in it. It is in the context of a request where comments are on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Asking {
+    /// The module.
+    pub(crate) module: &'static str,
+    /// `http.route`.
+    pub(crate) route: Option<&'static str>,
+}
+
 struct Counted {
     fingerprint: u64,
     site: &'static Location<'static>,

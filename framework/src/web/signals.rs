@@ -19,7 +19,7 @@ use super::headers::Headers;
 use super::request::Target;
 use super::route::known_method;
 use crate::config::TelemetrySettings;
-use crate::telemetry::{Operation, Telemetry};
+use crate::telemetry::{Asking, Operation, Telemetry};
 
 /// The module that a route belongs to, on its spans and metrics.
 pub(crate) const MODULE: &str = "spanbox.module";
@@ -118,7 +118,12 @@ impl WebSignals {
         if self.excluded.iter().any(|excluded| excluded.matches(path)) {
             return self.silent.clone();
         }
-        let parent = self.telemetry.extract(&self.root, request.headers());
+        let mut parent = self.telemetry.extract(&self.root, request.headers());
+        if self.telemetry.database().comment
+            && let Some(asking) = target.asking()
+        {
+            parent = parent.with_value(asking);
+        }
         let Some(tracer) = self.telemetry.tracer() else { return parent };
         let method = known_method(request.method());
         let name = match target {
@@ -256,6 +261,15 @@ const fn bare_name(method: &'static str) -> &'static str {
 }
 
 impl Target {
+    /// What its statements say of it.
+    fn asking(&self) -> Option<Asking> {
+        match self {
+            Self::Route(route) => Some(Asking { module: route.module, route: Some(route.pattern) }),
+            Self::Mount(module) => Some(Asking { module, route: None }),
+            Self::Nothing => None,
+        }
+    }
+
     /// What is known of it before it answers.
     fn attributes(&self) -> impl Iterator<Item = KeyValue> {
         let (pattern, module) = match self {

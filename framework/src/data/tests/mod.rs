@@ -1,4 +1,5 @@
 mod cancelled;
+mod comments;
 mod findings;
 mod metrics;
 mod migrations;
