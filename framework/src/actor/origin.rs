@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::hop::Hop;
 use super::outcome::Outcome;
 use super::stamp::Stamp;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Hold, Telemetry};
 
 /// How a message came to its actor.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub(super) struct Origin {
     /// Whether a span below the sender's may be recorded: it is sampled or recording, or there is none.
     pub(super) recordable: bool,
     pub(super) terms: Option<Box<Terms>>,
+    /// Keeps the sender's trace undecided until this is handled or will never be.
+    _hold: Option<Box<Hold>>,
 }
 
 /// What only an ask with a deadline has.
@@ -64,8 +66,18 @@ impl Origin {
             };
             let queued = matches!(via, Via::Ask | Via::Tell);
             let at = (watched && queued).then(Stamp::now);
-            let mut origin =
-                Self { cx: cx.clone(), at, born: born.or(at), depth, via, recordable, terms: None };
+            let undecided = !parent.is_sampled() && span.is_recording() && via != Via::Later;
+            let telemetry = cx.get::<Telemetry>().filter(|_| undecided);
+            let mut origin = Self {
+                cx: cx.clone(),
+                at,
+                born: born.or(at),
+                depth,
+                via,
+                recordable,
+                terms: None,
+                _hold: telemetry.and_then(|telemetry| telemetry.hold(parent.trace_id())),
+            };
             let reply = cx.get::<Call>().and_then(|call| origin.heed(call));
             (origin, reply)
         })

@@ -194,6 +194,10 @@ impl Service {
         // Outside of the service's hooks: who asks for the health brings no credentials.
         let table = RouteTable::collect([&self.root, &health_module()], &self.root);
         let mut modules = self.check_jobs(config.as_ref().ok());
+        if let (Ok(config), Ok(table)) = (&config, &table) {
+            let telemetry = config.get::<TelemetrySettings>().unwrap_or_default();
+            modules.extend(table.check_sampling(&telemetry.sampling));
+        }
         let table = table.map_err(|wrong| modules.splice(0..0, wrong).for_each(drop)).ok();
         let telemetry = config.as_ref().map(|config| self.setup(config).check()).unwrap_or_default();
         let certificate = config.as_ref().map_or(Ok(None), certificate);

@@ -3,8 +3,8 @@
 //! A setting is a field of a [`Section`]. Its value comes from the highest of these layers that has one:
 //!
 //! 1. the section's `Default`;
-//! 2. the framework's defaults for the profile (`production` listens on all addresses, logs JSON and does not
-//!    migrate on its own; `testing` takes any free port);
+//! 2. the framework's defaults for the profile (`production` listens on all addresses, logs JSON, follows no
+//!    caller's trace and does not migrate on its own; `testing` takes any free port);
 //! 3. defaults that the service gives in code, [`Loader::default_value`];
 //! 4. `config/default.toml`;
 //! 5. `config/{profile}.toml`;
@@ -70,9 +70,12 @@ mod origin;
 mod profile;
 mod registry;
 mod render;
+mod sampling;
 mod sections;
 mod shape;
 mod suggest;
+mod telemetry;
+mod trust;
 mod variables;
 
 pub use database_telemetry::DatabaseTelemetrySettings;
@@ -82,10 +85,14 @@ pub use loaded::{Config, Entry, Explanation};
 pub use loader::Loader;
 pub use origin::Origin;
 pub use profile::Profile;
+pub use sampling::{BaggageSettings, KeepSettings, SamplingSettings};
 pub use sections::{
-    DatabaseSettings, LogFormat, LogSettings, OtlpProtocol, RedisSettings, Section, ServerSettings,
-    ServiceSettings, SqliteSynchronous, TelemetrySettings, TlsSettings,
+    DatabaseSettings, LogFormat, LogSettings, RedisSettings, Section, ServerSettings, ServiceSettings,
+    SqliteSynchronous, TlsSettings,
 };
+pub use telemetry::{OtlpProtocol, TelemetrySettings};
+pub use trust::{Network, Trust};
+
 pub(crate) use suggest::closest;
 
 #[cfg(test)]

@@ -1,14 +1,12 @@
 //! The framework's own sections, one plain struct each. A module adds its own by implementing [`Section`].
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::exported::{CaptureSettings, LimitSettings, RedactSettings};
-use super::{DatabaseTelemetrySettings, database_url, endpoint};
+use super::{database_url, endpoint};
 use crate::redact::Secret;
 
 /// A table of the configuration: plain data, every field with a default (`#[serde(default)]` on the struct).
@@ -249,91 +247,6 @@ impl Section for RedisSettings {
     fn check(&self, _production: bool) -> Vec<(&'static str, String)> {
         let wrong = self.url.as_ref().and_then(|url| endpoint::check_redis(url.expose()).err());
         wrong.map(|message| ("url", message)).into_iter().collect()
-    }
-}
-
-/// `[telemetry]`: what is recorded and where it goes. The `OTEL_*` variables win over these.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TelemetrySettings {
-    /// False is the same as `OTEL_SDK_DISABLED=true`: nothing is recorded. Default true.
-    pub enabled: bool,
-    /// The OTLP endpoint for all signals, e.g. `http://localhost:4317`. Not set, and no `OTEL_EXPORTER_OTLP_*`
-    /// endpoint either: nothing is exported.
-    pub endpoint: Option<String>,
-    /// How to speak to the endpoint: `grpc` or `http/protobuf`. Default `http/protobuf`, as the specification says;
-    /// an endpoint on port 4317 without a protocol is taken as `grpc`.
-    pub protocol: Option<OtlpProtocol>,
-    /// Headers that are sent with each export, e.g. `authorization = "Bearer …"`. Default none. Shown masked.
-    /// `OTEL_EXPORTER_OTLP_HEADERS` takes the place of all of them.
-    #[serde(serialize_with = "endpoint::masked_headers")]
-    pub headers: BTreeMap<String, Secret<String>>,
-    /// The share of new traces that are recorded, 0.0 to 1.0. A caller's decision is followed. Default 1.0.
-    pub sample_ratio: f64,
-    /// Paths that are served without a span: exact, or a prefix when it ends in `*`.
-    /// Default `/health`, `/health/*` and `/favicon.ico`.
-    pub excluded_paths: Vec<String>,
-    /// What is hidden.
-    pub redact: RedactSettings,
-    /// How much is exported.
-    pub limits: LimitSettings,
-    /// Which headers are recorded.
-    pub capture: CaptureSettings,
-    /// How long the end of the process may take to send what is left. Default 5 s.
-    #[serde(with = "humantime_serde")]
-    pub flush_timeout: Duration,
-    /// What is looked for in statements: `[telemetry.database]`.
-    pub database: DatabaseTelemetrySettings,
-}
-
-/// OTLP's transports.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
-pub enum OtlpProtocol {
-    /// gRPC, usually port 4317.
-    #[serde(rename = "grpc")]
-    Grpc,
-    /// Protobuf over HTTP/1.1, usually port 4318.
-    #[serde(rename = "http/protobuf")]
-    HttpProtobuf,
-}
-
-impl Default for TelemetrySettings {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            endpoint: None,
-            protocol: None,
-            headers: BTreeMap::new(),
-            sample_ratio: 1.0,
-            excluded_paths: ["/health", "/health/*", "/favicon.ico"].map(str::to_owned).to_vec(),
-            redact: RedactSettings::default(),
-            limits: LimitSettings::default(),
-            capture: CaptureSettings::default(),
-            flush_timeout: Duration::from_secs(5),
-            database: DatabaseTelemetrySettings::default(),
-        }
-    }
-}
-
-impl Section for TelemetrySettings {
-    const NAME: &'static str = "telemetry";
-
-    fn check(&self, _production: bool) -> Vec<(&'static str, String)> {
-        let mut wrong = Vec::new();
-        if !(0.0..=1.0).contains(&self.sample_ratio) {
-            wrong.push(("sample_ratio", format!("must lie between 0.0 and 1.0, got {}", self.sample_ratio)));
-        }
-        if let Some(Err(message)) = self.endpoint.as_deref().map(endpoint::check_otlp) {
-            wrong.push(("endpoint", message));
-        }
-        if let Some(Err(message)) = self.headers.iter().map(endpoint::check_header).find(Result::is_err) {
-            wrong.push(("headers", message));
-        }
-        wrong.extend(self.redact.check());
-        wrong.extend(self.limits.check());
-        wrong.extend(self.capture.check());
-        wrong.extend(self.database.check());
-        wrong
     }
 }
 

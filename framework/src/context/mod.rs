@@ -17,9 +17,11 @@
 //! # });
 //! ```
 
+mod baggage;
 mod propagation;
 mod spawn;
 
+pub(crate) use baggage::{Border, with_allowed_baggage};
 pub(crate) use propagation::Propagators;
 pub use propagation::{extract, inject};
 pub use spawn::spawn;

@@ -12,6 +12,9 @@ pub fn extract(base: &Context, headers: &HeaderMap) -> Context {
 }
 
 /// Writes the current span and baggage of `cx` into `headers` as `traceparent`, `tracestate` and `baggage` (W3C).
+///
+/// All of the baggage: for what stays within the service. What is sent to others is written by
+/// [`Telemetry::inject`](crate::telemetry::Telemetry::inject), which leaves out what must not leave.
 pub fn inject(cx: &Context, headers: &mut HeaderMap) {
     Propagators::default().inject(cx, headers);
 }

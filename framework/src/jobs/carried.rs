@@ -1,10 +1,12 @@
 use std::collections::HashMap;
 
+use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry::trace::TraceContextExt as _;
-use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+
+use crate::context::with_allowed_baggage;
 
 /// The least that the W3C recommendation (Trace Context, 3.3.1.5) wants carried; longer lists are left behind whole.
 const MAX_TRACESTATE: usize = 512;
@@ -28,12 +30,9 @@ impl Carried {
         if cx.span().span_context().is_valid() {
             TraceContextPropagator::new().inject_context(cx, &mut headers);
         }
-        let allowed: Vec<_> = keys
-            .iter()
-            .filter_map(|key| Some(KeyValue::new((*key).to_owned(), cx.baggage().get(*key)?.clone())))
-            .collect();
-        if !allowed.is_empty() {
-            BaggagePropagator::new().inject_context(&cx.with_baggage(allowed), &mut headers);
+        if !keys.is_empty() && !cx.baggage().is_empty() {
+            let allowed = with_allowed_baggage(cx, |key| keys.contains(&key));
+            BaggagePropagator::new().inject_context(&allowed, &mut headers);
         }
         let mut header = |name: &str| headers.remove(name).filter(|value: &String| !value.is_empty());
         Self {
@@ -85,6 +84,7 @@ impl Extractor for Headers<'_> {
 mod tests {
     use std::str::FromStr as _;
 
+    use opentelemetry::KeyValue;
     use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 
     use super::*;

@@ -5,7 +5,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_semantic_conventions::attribute;
 
 use crate::data::{Conn, Ending};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Telemetry, is_unwanted};
 
 pub(super) const OPERATION_NAME: &str = attribute::MESSAGING_OPERATION_NAME;
 pub(super) const OPERATION_TYPE: &str = attribute::MESSAGING_OPERATION_TYPE;
@@ -25,7 +25,7 @@ pub(super) fn system() -> KeyValue {
 pub(super) fn producer(conn: &mut Conn, kind: &'static str, queue: &str, count: usize) -> Context {
     let current = Context::current();
     let telemetry = current.get::<Telemetry>().cloned();
-    let unwanted = current.has_active_span() && !current.span().span_context().is_sampled();
+    let unwanted = is_unwanted(&current);
     let Some(tracer) = telemetry.as_ref().and_then(Telemetry::tracer).filter(|_| !unwanted) else {
         return current;
     };

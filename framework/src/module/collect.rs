@@ -17,12 +17,15 @@ struct Scope {
     prefix: String,
     hooks: Hooks,
     guards: Vec<Guard>,
+    outer: Option<&'static str>,
 }
 
 #[derive(Default)]
 pub(super) struct Collector {
     /// Where each module is.
     names: BTreeMap<&'static str, String>,
+    /// Each module, with the one around it.
+    pub(super) modules: BTreeMap<&'static str, Option<&'static str>>,
     /// Who has a path, by what makes paths the same.
     owners: BTreeMap<String, Vec<Owner>>,
     pub(super) resources: Vec<Resource>,
@@ -56,11 +59,13 @@ impl Collector {
 
     fn descend(&mut self, module: &Module, outer: &Scope) {
         self.check_names(module);
+        self.modules.insert(module.name, outer.outer);
         if let Err(wrong) = check(&module.prefix) {
             self.wrong.push(format!("module `{}`: its prefix `{}` {wrong}", module.name, module.prefix));
             return;
         }
         let mut scope = outer.clone();
+        scope.outer = Some(module.name);
         scope.prefix.push_str(module.prefix.trim_end_matches('/'));
         scope.hooks.extend(&module.hooks);
         scope.guards.extend(module.guards.iter().cloned());

@@ -1,5 +1,6 @@
 //! All the routes of a service, checked together and then given to each worker.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use actix_web::guard::fn_guard;
@@ -9,6 +10,7 @@ use super::Module;
 use super::collect::Collector;
 use super::pattern::specificity;
 use super::route::{Guard, RouteInfo};
+use crate::config::{SamplingSettings, closest};
 use crate::web::{
     Hooks, Limits, RequestLayer, RouteMeta, Target, WebSignals, method_not_allowed, no_such_route,
 };
@@ -19,6 +21,8 @@ pub(crate) struct RouteTable {
     resources: Vec<Resource>,
     mounts: Vec<Mounted>,
     infos: Vec<RouteInfo>,
+    /// Each module, with the one around it.
+    modules: BTreeMap<&'static str, Option<&'static str>>,
     /// The hooks around paths that no route matches.
     unmatched: Arc<Hooks>,
 }
@@ -62,12 +66,41 @@ impl RouteTable {
             resources: collector.resources,
             mounts: collector.mounts,
             infos: collector.infos,
+            modules: collector.modules,
             unmatched: Arc::new(outermost.hooks.clone()),
         })
     }
 
     pub(crate) fn infos(&self) -> &[RouteInfo] {
         &self.infos
+    }
+
+    /// What the settings of sampling name and the service does not have, one line each.
+    pub(crate) fn check_sampling(&self, sampling: &SamplingSettings) -> Vec<String> {
+        let routes: Vec<String> =
+            self.infos.iter().map(|info| format!("{} {}", info.method, info.pattern)).collect();
+        let routes: BTreeSet<&str> = routes.iter().map(String::as_str).collect();
+        let modules: BTreeSet<&str> = self.modules.keys().copied().collect();
+        let known = [
+            ("module", "modules", sampling.modules.keys(), modules),
+            ("route", "routes", sampling.routes.keys(), routes),
+        ];
+        let mut wrong = Vec::new();
+        for (what, key, named, known) in known {
+            for name in named.filter(|name| !known.contains(name.as_str())) {
+                let hint = match closest(name, known.iter().copied()) {
+                    Some(close) => format!("did you mean `{close}`?"),
+                    None => format!("known are {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
+                };
+                wrong.push(format!("telemetry.sampling.{key}: there is no {what} `{name}`; {hint}"));
+            }
+        }
+        wrong
+    }
+
+    /// A module and those around it.
+    fn path_to(&self, module: &'static str) -> Vec<&'static str> {
+        std::iter::successors(Some(module), |inner| self.modules.get(inner).copied().flatten()).collect()
     }
 }
 
@@ -96,6 +129,7 @@ pub(crate) fn configure(
                 signals: Arc::clone(signals),
                 limits: Arc::clone(limits),
                 target: Target::Route(Arc::clone(&resource.meta)),
+                roots: signals.roots(&table.path_to(resource.meta.module), Some(&resource.meta)),
                 hooks: Arc::clone(&resource.hooks),
             });
         config.service(service);
@@ -112,6 +146,7 @@ pub(crate) fn configure(
             signals: Arc::clone(signals),
             limits: Arc::clone(limits),
             target: Target::Mount(mount.module),
+            roots: signals.roots(&table.path_to(mount.module), None),
             hooks: Arc::clone(&mount.hooks),
         }));
     }
@@ -121,6 +156,7 @@ pub(crate) fn configure(
         signals: Arc::clone(signals),
         limits: Arc::clone(limits),
         target: Target::Nothing,
+        roots: signals.roots(&[], None),
         hooks: Arc::clone(&table.unmatched),
     }));
 }

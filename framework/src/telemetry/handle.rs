@@ -8,24 +8,26 @@ use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState, TracerProvider as _};
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tracing::Dispatch;
 use tracing::dispatcher::DefaultGuard;
 
 use super::pipeline::Pipeline;
 use super::scrub::{ScrubbedMeters, Scrubber};
-use crate::config::{DatabaseTelemetrySettings, LimitSettings};
-use crate::context::Propagators;
+use crate::config::{BaggageSettings, DatabaseTelemetrySettings, LimitSettings};
+use crate::context::{Border, Propagators};
 use crate::redact::Redactor;
 
 /// The instrumentation scope of every span and metric that the framework itself records.
-const SCOPE: &str = "spanbox";
+pub(super) const SCOPE: &str = "spanbox";
 
-/// The caller of what is nobody's trace: it is not sampled, and so neither is anything below it.
+/// The parent of what is nobody's trace: it is not sampled, and so neither is anything below it.
+///
+/// It is not remote: what a caller does not sample is followed, for it may have to be kept.
 pub(crate) fn nobody() -> SpanContext {
     let (trace, span) = (TraceId::from(1), SpanId::from(1));
-    SpanContext::new(trace, span, TraceFlags::default(), true, TraceState::NONE)
+    SpanContext::new(trace, span, TraceFlags::default(), false, TraceState::NONE)
 }
 
 /// The telemetry of one service: cheap to clone, and carried by every context that belongs to the service.
@@ -54,6 +56,7 @@ struct Inner {
 pub(super) struct Rules {
     pub(super) scrubber: Arc<Scrubber>,
     pub(super) propagators: Propagators,
+    pub(super) border: Border,
     pub(super) database: DatabaseTelemetrySettings,
 }
 
@@ -87,9 +90,11 @@ impl Telemetry {
     #[must_use]
     pub fn with_dispatch(providers: Providers, dispatch: Option<Dispatch>) -> Self {
         let length = LimitSettings::default().attribute_value_length;
+        let baggage = BaggageSettings::default();
         let rules = Rules {
             scrubber: Arc::new(Scrubber::new(Redactor::default(), length)),
             propagators: Propagators::default(),
+            border: Border::new(&baggage.accept, &baggage.send),
             database: DatabaseTelemetrySettings::default(),
         };
         Self::assembled(providers, dispatch, None, rules)
@@ -174,16 +179,18 @@ impl Telemetry {
         Context::new().with_value(self.clone())
     }
 
-    /// Reads a caller's trace and baggage into a context on top of `base`: what `OTEL_PROPAGATORS` lists of the two.
+    /// Reads the trace and the baggage of a caller who is trusted into a context on top of `base`: what `OTEL_PROPAGATORS`
+    /// lists of the two, and of the baggage what `telemetry.baggage.accept` lists.
     pub(crate) fn extract(&self, base: &Context, headers: &HeaderMap) -> Context {
-        self.inner.rules.propagators.extract(base, headers)
+        let cx = self.inner.rules.propagators.extract(base, headers);
+        if headers.contains_key("baggage") { self.inner.rules.border.accept(&cx) } else { cx }
     }
 
-    /// Writes the current span and the baggage of `cx` into the headers of a request to another service, as
-    /// `traceparent`, `tracestate` and `baggage` (W3C): what `OTEL_PROPAGATORS` lists of the two, which is both unless
-    /// it is set.
+    /// Writes the current span of `cx` into the headers of a request to another service, as `traceparent` and `tracestate`
+    /// (W3C); and of its baggage, what `telemetry.baggage.send` lists, which is nothing unless it is set. Of the two, those
+    /// that `OTEL_PROPAGATORS` lists, which are both unless it is set.
     pub fn inject(&self, cx: &Context, headers: &mut HeaderMap) {
-        self.inner.rules.propagators.inject(cx, headers);
+        self.inner.rules.propagators.inject(&self.inner.rules.border.send(cx), headers);
     }
 
     /// The telemetry of the service whose context is current, if any.
@@ -206,8 +213,8 @@ impl Telemetry {
 
 impl Telemetry {
     /// Makes this the process's telemetry for code that knows nothing of services: OpenTelemetry's global
-    /// providers and propagator (W3C trace context and baggage, or what `OTEL_PROPAGATORS` lists), and `tracing`'s
-    /// global default.
+    /// providers and propagator (W3C trace context, and the baggage that `telemetry.baggage` lists; of the two, those
+    /// that `OTEL_PROPAGATORS` lists), and `tracing`'s global default.
     ///
     /// For the outermost `run` of a process only. A global default of `tracing` that is already there stays.
     pub fn install_globally(&self) {
@@ -217,12 +224,13 @@ impl Telemetry {
         if let Some(meters) = &self.inner.meters {
             opentelemetry::global::set_meter_provider(meters.clone());
         }
+        let Rules { propagators: Propagators { trace_context, baggage }, border, .. } = &self.inner.rules;
         let mut propagators: Vec<Box<dyn TextMapPropagator + Send + Sync>> = Vec::new();
-        if self.inner.rules.propagators.trace_context {
+        if *trace_context {
             propagators.push(Box::new(TraceContextPropagator::new()));
         }
-        if self.inner.rules.propagators.baggage {
-            propagators.push(Box::new(BaggagePropagator::new()));
+        if *baggage {
+            propagators.push(Box::new(border.clone()));
         }
         opentelemetry::global::set_text_map_propagator(TextMapCompositePropagator::new(propagators));
         if let Some(dispatch) = &self.inner.dispatch {

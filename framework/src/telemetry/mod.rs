@@ -17,6 +17,22 @@
 //!   each, as the command `config` does.
 //! - **Without an endpoint** nothing is exported, retried or complained about. Spans still have ids, so that a log
 //!   line and a problem document can be found by their trace.
+//! - **What is sampled.** A caller's decision is followed; of the traces that begin here, the share that the route, its
+//!   module or the service has (`telemetry.sampling`, `telemetry.sample_ratio`), decided by the trace's id before anything
+//!   is built for it. `OTEL_TRACE_SAMPLE_RATE` wins over the service's share, `OTEL_TRACES_SAMPLER` over all of them.
+//! - **What is kept.** A trace that is not sampled is recorded in memory, unless `telemetry.keep.enabled` is false, until
+//!   nothing of it is open in this process: no span, and no message on its way to an actor. With an error, a panic or a
+//!   slow beginning in it, all of it is exported (`spanbox.kept` on the span that began it says why), else nothing. Others
+//!   are told that it is not sampled. A job that runs later is decided about by itself, as is whatever begins when
+//!   the trace has been thrown away: its spans have the ids of the trace, which without the others has a gap before them.
+//!   Undecided spans are held to a budget (`telemetry.keep.max_bytes`); what falls out is counted in
+//!   `spanbox.keep.dropped`. `OTEL_TRACES_SAMPLER=always_off` asks for no traces, and none is kept.
+//! - **Who is followed.** `telemetry.trust`, by the address of who holds the other end of the connection. A caller who is
+//!   not trusted begins a trace of its own here, with a link to the caller's span; neither its sampled flag nor its
+//!   baggage counts. The `production` profile trusts nobody: whatever faces the internet must not have its traces and
+//!   its bill decided by strangers, and a gateway passes their headers on unless told otherwise. A service that only
+//!   others of the same team call, or whose gateway makes or checks `traceparent` itself, sets `trust = "all"` or
+//!   the networks of its callers, so that their traces go on here.
 //! - **Exporters have a thread and runtime of their own** (`spanbox-otlp`), so that [`Telemetry::shutdown`] may be
 //!   called on any thread and ends in time, whatever the collector does. A failing export is logged once, then at
 //!   most once a minute with what was lost, and when it is over.
@@ -58,6 +74,7 @@ mod environment;
 mod error;
 mod handle;
 mod headers;
+mod keep;
 mod line;
 mod operation;
 mod outage;
@@ -89,11 +106,13 @@ pub use current::{add_event, add_link, record_error, set_attribute, set_attribut
 pub use error::TelemetryError;
 pub(crate) use handle::nobody;
 pub use handle::{Providers, Telemetry, ThreadGuard};
+pub(crate) use keep::Hold;
 pub(crate) use operation::{Asking, Operation};
 pub(crate) use panic::panic_message;
 pub use pipeline::{ShutdownReport, SignalReport};
 pub use resource::ServiceInfo;
 pub use setup::Setup;
+pub(crate) use span::is_unwanted;
 pub use span::{ScopedSpan, SpanGuard, span};
 pub use variables::{Standing, Variable};
 

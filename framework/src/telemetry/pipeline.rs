@@ -7,6 +7,7 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use tokio::sync::watch;
 
 use super::handle::{Providers, Telemetry};
+use super::keep::Held;
 use super::relay::Tally;
 
 /// What a [`Telemetry`] that exports knows of its exporters.
@@ -16,6 +17,8 @@ pub(super) struct Pipeline {
     pub(super) spans: Arc<Tally>,
     pub(super) metrics: Arc<Tally>,
     pub(super) logs: Arc<Tally>,
+    /// Where traces that are not sampled wait for their end, if they do.
+    pub(super) held: Option<Arc<Held>>,
 }
 
 impl Default for Pipeline {
@@ -25,6 +28,7 @@ impl Default for Pipeline {
             spans: Arc::default(),
             metrics: Arc::default(),
             logs: Arc::default(),
+            held: None,
         }
     }
 }

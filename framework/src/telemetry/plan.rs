@@ -2,13 +2,12 @@ use std::time::Duration;
 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::Temporality;
-use opentelemetry_sdk::trace::Sampler;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
 use super::environment::{Environment, Notices};
 use super::resource::{ServiceInfo, resource};
-use super::sampler::sampler;
+use super::sampler::Head;
 use super::scrub::Limits;
 use super::target::{Signal, Target, resolve};
 use super::{TelemetryError, subscriber};
@@ -29,7 +28,7 @@ pub(super) struct Plan {
 /// What is recorded and where it goes.
 pub(super) struct Recording {
     pub(super) resource: Resource,
-    pub(super) sampler: Sampler,
+    pub(super) head: Head,
     pub(super) traces: Option<(Target, Batching)>,
     pub(super) metrics: Option<(Target, Reading)>,
     pub(super) logs: Option<(Target, Batching)>,
@@ -101,7 +100,7 @@ impl Recording {
         let logs = target(Signal::Logs, notices);
         Self {
             resource: resource(info, environment, notices),
-            sampler: sampler(settings.sample_ratio, environment, notices),
+            head: Head::new(settings.sample_ratio, environment, notices),
             traces: traces.map(|target| (target, Batching::read("BSP", 5_000, environment, notices))),
             metrics: metrics.map(|target| (target, Reading::read(environment, notices))),
             logs: logs.map(|target| (target, Batching::read("BLRP", 1_000, environment, notices))),

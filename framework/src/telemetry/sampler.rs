@@ -1,53 +1,166 @@
-use opentelemetry_sdk::trace::Sampler;
+use std::fmt;
+use std::sync::Arc;
 
+use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId, TraceState};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::{Sampler, SamplingDecision, SamplingResult, ShouldSample};
+
+use super::Telemetry;
 use super::environment::{Environment, Notices};
+use super::keep::Held;
 
-/// The sampler that `OTEL_TRACES_SAMPLER` asks for, or else the share of new traces that the settings say.
-pub(super) fn sampler(ratio: f64, environment: &Environment, notices: &mut Notices) -> Sampler {
-    let by_settings = || parent_based(Sampler::TraceIdRatioBased(ratio));
-    let Some(name) = environment.get("OTEL_TRACES_SAMPLER") else { return by_settings() };
-    match name.to_ascii_lowercase().as_str() {
-        "always_on" => Sampler::AlwaysOn,
-        "always_off" => Sampler::AlwaysOff,
-        "traceidratio" => Sampler::TraceIdRatioBased(argument(environment, notices)),
-        "parentbased_always_on" => parent_based(Sampler::AlwaysOn),
-        "parentbased_always_off" => parent_based(Sampler::AlwaysOff),
-        "parentbased_traceidratio" => {
-            parent_based(Sampler::TraceIdRatioBased(argument(environment, notices)))
-        }
-        _ => {
-            notices.note(format!(
-                "OTEL_TRACES_SAMPLER is `{name}`, which is not built in: telemetry.sample_ratio = {ratio} is used"
-            ));
-            by_settings()
+/// The share of the traces that begin in a context, in place of the service's.
+struct Share(f64);
+
+impl Telemetry {
+    /// The context of [`Telemetry::root`], in which this share of new traces is recorded. `OTEL_TRACES_SAMPLER` wins
+    /// over it.
+    pub(crate) fn root_sampled(&self, ratio: f64) -> Context {
+        self.root().with_value(Share(ratio))
+    }
+}
+
+/// Decides which spans are recorded when they begin: by the parent, or for a new trace by its id.
+#[derive(Clone)]
+pub(super) struct Head {
+    rule: Sampler,
+    /// Whether a span does as its parent does.
+    by_parent: bool,
+    /// Whether a context's own share goes before the rule.
+    by_share: bool,
+    /// Where traces that are not sampled wait for their end, if they do.
+    held: Option<Arc<Held>>,
+}
+
+impl Head {
+    /// What `OTEL_TRACES_SAMPLER` asks for, or else the share of new traces that `OTEL_TRACE_SAMPLE_RATE` or the
+    /// settings say.
+    pub(super) fn new(ratio: f64, environment: &Environment, notices: &mut Notices) -> Self {
+        let Some(name) = environment.get("OTEL_TRACES_SAMPLER") else {
+            let ratio = share("OTEL_TRACE_SAMPLE_RATE", ratio, environment, notices);
+            return Self::by_settings(ratio);
+        };
+        let mut by_argument =
+            || Sampler::TraceIdRatioBased(share("OTEL_TRACES_SAMPLER_ARG", 1.0, environment, notices));
+        let (rule, by_parent) = match name.to_ascii_lowercase().as_str() {
+            "always_on" => (Sampler::AlwaysOn, false),
+            "always_off" => (Sampler::AlwaysOff, false),
+            "traceidratio" => (by_argument(), false),
+            "parentbased_always_on" => (Sampler::AlwaysOn, true),
+            "parentbased_always_off" => (Sampler::AlwaysOff, true),
+            "parentbased_traceidratio" => (by_argument(), true),
+            _ => {
+                let ratio = share("OTEL_TRACE_SAMPLE_RATE", ratio, environment, notices);
+                notices.note(format!(
+                    "OTEL_TRACES_SAMPLER is `{name}`, which is not built in: the share {ratio} of new traces is used"
+                ));
+                return Self::by_settings(ratio);
+            }
+        };
+        Self { rule, by_parent, by_share: false, held: None }
+    }
+
+    fn by_settings(ratio: f64) -> Self {
+        Self { rule: Sampler::TraceIdRatioBased(ratio), by_parent: true, by_share: true, held: None }
+    }
+
+    /// Records nothing, and passes a caller's decision on.
+    pub(super) fn silent() -> Self {
+        Self { rule: Sampler::AlwaysOff, by_parent: true, by_share: false, held: None }
+    }
+
+    /// Whether it was asked for no trace at all: then none is kept either.
+    pub(super) fn wants_none(&self) -> bool {
+        matches!(self.rule, Sampler::AlwaysOff)
+    }
+
+    /// What is not sampled is recorded all the same, for as long as it may turn out to matter.
+    pub(super) fn holding(mut self, held: Arc<Held>) -> Self {
+        self.held = Some(held);
+        self
+    }
+
+    fn decide(&self, cx: Option<&Context>, trace: TraceId) -> SamplingDecision {
+        let parent = cx.map(TraceContextExt::span);
+        // A parent that is not valid is none: a trace begins (Trace SDK specification, ParentBased).
+        let parent = parent.as_ref().filter(|span| span.span_context().is_valid());
+        let decision = match parent {
+            Some(parent) if self.by_parent => {
+                if parent.span_context().is_sampled() {
+                    return SamplingDecision::RecordAndSample;
+                }
+                SamplingDecision::Drop
+            }
+            None if self.by_share => match cx.and_then(Context::get::<Share>) {
+                Some(Share(ratio)) => by_rule(&Sampler::TraceIdRatioBased(*ratio), trace),
+                None => by_rule(&self.rule, trace),
+            },
+            _ => by_rule(&self.rule, trace),
+        };
+        match (&self.held, decision) {
+            (Some(held), SamplingDecision::Drop)
+                // A parent of this process that has ended is followed while its trace is undecided.
+                if parent.is_none_or(|parent| {
+                    parent.span_context().is_remote() || parent.is_recording() || held.has(trace)
+                }) =>
+            {
+                SamplingDecision::RecordOnly
+            }
+            (_, decision) => decision,
         }
     }
 }
 
-fn parent_based(root: Sampler) -> Sampler {
-    Sampler::ParentBased(Box::new(root))
+fn by_rule(rule: &Sampler, trace: TraceId) -> SamplingDecision {
+    rule.should_sample(None, trace, "", &SpanKind::Internal, &[], &[]).decision
 }
 
-fn argument(environment: &Environment, notices: &mut Notices) -> f64 {
-    let Some(text) = environment.get("OTEL_TRACES_SAMPLER_ARG") else { return 1.0 };
-    match text.parse::<f64>() {
-        Ok(ratio) if (0.0..=1.0).contains(&ratio) => ratio,
-        _ => {
-            notices.note(format!(
-                "OTEL_TRACES_SAMPLER_ARG is `{text}`, which is no number from 0.0 to 1.0: 1.0 is used"
-            ));
-            1.0
+impl ShouldSample for Head {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        trace: TraceId,
+        _name: &str,
+        _kind: &SpanKind,
+        _attributes: &[KeyValue],
+        _links: &[Link],
+    ) -> SamplingResult {
+        SamplingResult {
+            decision: self.decide(parent, trace),
+            attributes: Vec::new(),
+            trace_state: parent
+                .map_or_else(TraceState::default, |cx| cx.span().span_context().trace_state().clone()),
         }
     }
+}
+
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.by_parent {
+            true => write!(f, "ParentBased({:?})", self.rule),
+            false => self.rule.fmt(f),
+        }
+    }
+}
+
+fn share(name: &str, default: f64, environment: &Environment, notices: &mut Notices) -> f64 {
+    let shown = default.to_string();
+    environment.read(&[name], (default, &shown), "no number from 0.0 to 1.0", notices, |text| {
+        text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn chosen(variables: &[(&str, &str)]) -> String {
+    fn head(variables: &[(&str, &str)]) -> Head {
         let environment = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        format!("{:?}", sampler(0.25, &environment, &mut Notices::default()))
+        Head::new(0.25, &environment, &mut Notices::default())
+    }
+
+    fn chosen(variables: &[(&str, &str)]) -> String {
+        format!("{:?}", head(variables))
     }
 
     #[test]
@@ -66,8 +179,15 @@ mod tests {
             ("parentbased_always_off", "ParentBased(AlwaysOff)"),
             ("parentbased_traceidratio", "ParentBased(TraceIdRatioBased(0.5))"),
         ] {
-            assert_eq!(chosen(&[("OTEL_TRACES_SAMPLER", value), arg]), expected);
+            let rate = ("OTEL_TRACE_SAMPLE_RATE", "0.75");
+            assert_eq!(chosen(&[("OTEL_TRACES_SAMPLER", value), arg, rate]), expected);
         }
+    }
+
+    #[test]
+    fn the_rate_of_the_guide_wins_over_the_settings() {
+        assert_eq!(chosen(&[("OTEL_TRACE_SAMPLE_RATE", "0.1")]), "ParentBased(TraceIdRatioBased(0.1))");
+        assert_eq!(chosen(&[("OTEL_TRACE_SAMPLE_RATE", "ten")]), "ParentBased(TraceIdRatioBased(0.25))");
     }
 
     #[test]
@@ -77,5 +197,34 @@ mod tests {
         for argument in ["2", "-1", "NaN", "half"] {
             assert_eq!(chosen(&[ratio, ("OTEL_TRACES_SAMPLER_ARG", argument)]), "TraceIdRatioBased(1.0)");
         }
+    }
+
+    #[test]
+    fn ten_percent_of_a_hundred_thousand_are_sampled() {
+        let head = head(&[("OTEL_TRACE_SAMPLE_RATE", "0.1")]);
+        let mut ids = fastrand::Rng::with_seed(7);
+        let sampled = (0..100_000)
+            .filter(|_| head.decide(None, TraceId::from(ids.u128(1..))) == SamplingDecision::RecordAndSample)
+            .count();
+        assert!((9_500..=10_500).contains(&sampled), "{sampled}");
+    }
+
+    #[test]
+    fn a_share_of_its_own_decides_about_new_traces_and_no_others() {
+        let own = Telemetry::disabled().root_sampled(1.0);
+        let trace = TraceId::from(u128::MAX);
+        assert_eq!(head(&[]).decide(Some(&Context::new()), trace), SamplingDecision::Drop);
+        assert_eq!(head(&[]).decide(Some(&own), trace), SamplingDecision::RecordAndSample);
+        let asked_for = head(&[("OTEL_TRACES_SAMPLER", "always_off")]);
+        assert_eq!(asked_for.decide(Some(&own), trace), SamplingDecision::Drop);
+        let caller = opentelemetry::trace::SpanContext::new(
+            trace,
+            opentelemetry::SpanId::from(1),
+            opentelemetry::TraceFlags::default(),
+            true,
+            TraceState::default(),
+        );
+        let called = own.with_remote_span_context(caller);
+        assert_eq!(head(&[]).decide(Some(&called), trace), SamplingDecision::Drop);
     }
 }

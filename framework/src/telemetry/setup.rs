@@ -1,6 +1,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{
     BatchConfigBuilder as LogBatchConfig, BatchLogProcessor, LoggerProviderBuilder, SdkLoggerProvider,
@@ -8,26 +9,29 @@ use opentelemetry_sdk::logs::{
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder as SpanBatchConfig, BatchSpanProcessor, Sampler, SdkTracerProvider,
-    SimpleSpanProcessor, SpanExporter, SpanProcessor,
+    BatchConfigBuilder as SpanBatchConfig, BatchSpanProcessor, SdkTracerProvider, SimpleSpanProcessor,
+    SpanExporter, SpanProcessor,
 };
 use parking_lot::Mutex;
 
 use super::client::Cause;
 use super::console::{Console, Output};
 use super::environment::{Environment, Notices};
-use super::handle::{Providers, Rules, Telemetry};
+use super::handle::{Providers, Rules, SCOPE, Telemetry};
+use super::keep::{Held, Receivers};
 use super::outage::LateDispatch;
 use super::pipeline::Pipeline;
 use super::plan::{Batching, Plan, Reading, Recording};
 use super::relay::{Counted, Line, Relay, Tally};
 use super::resource::ServiceInfo;
-use super::scrub::{Limits, ScrubbedLogs, ScrubbedSpans, Scrubber};
+use super::sampler::Head;
+use super::scrub::{Limits, ScrubbedLogs, Scrubber};
 use super::target::Target;
 use super::variables::{self, Variable};
 use super::worker::Worker;
 use super::{TelemetryError, client, subscriber};
 use crate::config::{LogSettings, TelemetrySettings};
+use crate::context::Border;
 
 /// Puts a service's [`Telemetry`] together: what it says of itself, where it goes, what is sampled, and the logs.
 pub struct Setup {
@@ -94,6 +98,9 @@ impl Setup {
     }
 
     /// One more span processor; it runs before the export. Default none.
+    ///
+    /// It sees the end of the spans that are exported: sampled, or kept by `telemetry.keep`. The start of the others
+    /// it sees too, while it is not known what becomes of them.
     #[must_use]
     pub fn span_processor(mut self, processor: impl SpanProcessor + 'static) -> Self {
         self.receivers.push(Box::new(processor));
@@ -137,7 +144,9 @@ impl Setup {
         let format = self.log.format;
         let console = Console::new(self.info.name.clone(), format, no_colour, self.output, redactor.clone());
         let scrubber = Arc::new(Scrubber::new(redactor, limits.span_length));
-        let rules = Rules { scrubber: Arc::clone(&scrubber), propagators, database: self.settings.database };
+        let TelemetrySettings { baggage, database, keep, .. } = self.settings;
+        let border = Border::new(&baggage.accept, &baggage.send);
+        let rules = Rules { scrubber: Arc::clone(&scrubber), propagators, border, database };
 
         let Some(recording) = recording else {
             let providers = Providers::default();
@@ -145,18 +154,30 @@ impl Setup {
             tracing::dispatcher::with_default(&dispatch, || notices.log());
             return Ok(Telemetry::assembled(providers, Some(dispatch), None, rules));
         };
-        let Recording { resource, sampler, traces, metrics, logs } = recording;
-        let pipeline = Pipeline::default();
+        let Recording { resource, mut head, traces, metrics, logs } = recording;
+        let mut pipeline = Pipeline::default();
+        if traces.is_none() && self.receivers.is_empty() {
+            // Without a receiver spans still have ids, for the logs and for problem documents, at the price of the
+            // ids; a caller's decision is passed on to whoever comes next.
+            head = Head::silent();
+        } else if keep.enabled && !head.wants_none() {
+            let held = Arc::new(Held::new(keep));
+            head = head.holding(Arc::clone(&held));
+            pipeline.held = Some(held);
+        }
         let warnings = Arc::new(LateDispatch::new());
         let exports = traces.is_some() || metrics.is_some() || logs.is_some();
         let worker = if exports { Some(Worker::start()?) } else { None };
         let assembly =
             Assembly { resource, pipeline: &pipeline, warnings: &warnings, limits, scrubber: &scrubber };
         let providers = Providers {
-            traces: Some(assembly.traces(traces.zip(worker.clone()), sampler, self.receivers)?),
+            traces: Some(assembly.traces(traces.zip(worker.clone()), head, self.receivers)?),
             metrics: assembly.metrics(metrics.zip(worker.clone()), self.metrics)?,
             logs: assembly.logs(logs.zip(worker))?,
         };
+        if let (Some(held), Some(metrics)) = (&pipeline.held, &providers.metrics) {
+            held.observe(&metrics.meter(SCOPE));
+        }
         let dispatch = subscriber::subscriber(console, &levels, &providers);
         // It is filled here and nowhere else.
         let _ = warnings.set(dispatch.downgrade());
@@ -202,13 +223,9 @@ impl Assembly<'_> {
     fn traces(
         &self,
         export: Export<Batching>,
-        sampler: Sampler,
+        head: Head,
         mut receivers: Vec<Box<dyn SpanProcessor>>,
     ) -> Result<SdkTracerProvider, TelemetryError> {
-        let recorded = export.is_some() || !receivers.is_empty();
-        // Without a receiver spans still have ids, for the logs and for problem documents, at the price of the ids;
-        // a caller's decision is passed on to whoever comes next.
-        let sampler = if recorded { sampler } else { Sampler::ParentBased(Box::new(Sampler::AlwaysOff)) };
         if let Some(((target, batching), worker)) = export {
             let cause = Cause::default();
             let exporter = client::spans(&target, &worker, &cause)?;
@@ -222,11 +239,13 @@ impl Assembly<'_> {
             let processor = BatchSpanProcessor::builder(relay).with_batch_config(config).build();
             receivers.push(Box::new(Counted::new(processor, tally)));
         }
+        // One processor, whatever is behind it: of several, the SDK gives each a copy of every span.
+        let receivers = Receivers::new(self.pipeline.held.clone(), self.scrubber.clone(), receivers);
         Ok(SdkTracerProvider::builder()
             .with_resource(self.resource.clone())
-            .with_sampler(sampler)
+            .with_sampler(head)
             .with_span_limits(self.limits.span)
-            .with_span_processor(ScrubbedSpans::new(self.scrubber.clone(), receivers))
+            .with_span_processor(receivers)
             .build())
     }
 

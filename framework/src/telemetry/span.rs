@@ -41,9 +41,11 @@ pub fn span(name: impl Into<Cow<'static, str>>) -> ScopedSpan {
 
 /// Whether a span below the current one would not be recorded, so that nothing has to be built for it.
 ///
-/// The samplers that can be set all decide by the parent or by the trace's id: what is not sampled stays so.
-fn is_unwanted(cx: &Context) -> bool {
-    cx.has_active_span() && !cx.span().span_context().is_sampled()
+/// The samplers that can be set all decide by the parent or by the trace's id: what is not sampled stays so, and is
+/// recorded only below what is.
+pub(crate) fn is_unwanted(cx: &Context) -> bool {
+    let span = cx.span();
+    cx.has_active_span() && !span.span_context().is_sampled() && !span.is_recording()
 }
 
 /// A span that is not started yet, see [`span`].

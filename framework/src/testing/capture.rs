@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::trace::Spans;
 
-/// Keeps every span of one service, and knows those that have begun and not ended.
+/// Keeps every span that one service exports, and knows those that have begun and not ended.
 #[derive(Clone, Debug)]
 pub struct Capture {
     inner: Arc<Inner>,
@@ -85,6 +85,10 @@ impl Default for Capture {
 
 impl SpanProcessor for Capture {
     fn on_start(&self, span: &mut Span, _cx: &Context) {
+        // It comes back only if its trace is kept.
+        if !span.span_context().is_sampled() {
+            return;
+        }
         let id = span.span_context().span_id();
         let name = span.exported_data().map_or_else(String::new, |data| data.name.into_owned());
         self.inner.state.lock().open.insert(id, name);

@@ -27,6 +27,7 @@
 //! `active_requests` when a request is dropped. The two have not been measured side by side. Who wraps it around routes
 //! all the same gets right parents: its span is a child of ours, also when the request brings a `traceparent`.
 
+mod excluded;
 mod extract;
 mod headers;
 mod health;
@@ -35,6 +36,7 @@ mod limits;
 mod objects;
 mod problem;
 mod request;
+mod roots;
 mod route;
 mod signals;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use actix_web::body::BoxBody;
 use actix_web::dev::{ResponseHead, Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::error::InternalError;
+use actix_web::http::header::HeaderMap;
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError as _};
 use futures_util::FutureExt as _;
@@ -21,6 +22,7 @@ use tokio::time::timeout;
 
 use super::limits::Limits;
 use super::problem::{Problem, from_foreign, is_problem, kind_of};
+use super::roots::Roots;
 use super::route::{RouteMeta, known_method};
 use super::signals::{Sample, WebSignals, record_cause};
 use crate::context;
@@ -68,6 +70,7 @@ pub(crate) struct RequestLayer {
     pub(crate) signals: Arc<WebSignals>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) target: Target,
+    pub(crate) roots: Roots,
     pub(crate) hooks: Arc<Hooks>,
 }
 
@@ -105,11 +108,19 @@ where
         self.layer.limits.apply(&mut request);
         let exchange = Exchange::begin(&self.layer, &request);
         let cx = exchange.cx.clone();
-        if matches!(self.layer.target, Target::Mount(_)) && request.headers().contains_key("traceparent") {
-            // Whoever reads the header below this span (another instrumentation) continues from here.
-            context::inject(&cx, request.headers_mut());
+        if matches!(self.layer.target, Target::Mount(_)) {
+            // Whoever reads the headers below this span (another instrumentation) continues from here, and learns of the
+            // caller what this span follows.
+            continue_from(&cx, request.headers_mut());
         }
         Box::pin(answer(self.service.clone(), self.layer.clone(), request, exchange).with_context(cx))
+    }
+}
+
+fn continue_from(cx: &Context, headers: &mut HeaderMap) {
+    let said = ["traceparent", "tracestate", "baggage"].map(|name| headers.remove(name).next().is_some());
+    if said.contains(&true) {
+        context::inject(cx, headers);
     }
 }
 
@@ -268,7 +279,7 @@ impl Exchange {
             target: layer.target.clone(),
             pattern: None,
         };
-        let cx = layer.signals.context(request, &layer.target);
+        let cx = layer.signals.context(request, &layer.target, &layer.roots);
         layer.signals.began(&sample);
         Self { signals: Arc::clone(&layer.signals), cx, sample, ended: false }
     }

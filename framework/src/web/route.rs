@@ -33,6 +33,11 @@ impl RouteMeta {
         Self { pattern, module, names, other, allow }
     }
 
+    /// The span's name by method.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&Method, &'static str)> {
+        self.names.iter().map(|(method, name)| (method, *name))
+    }
+
     /// `{METHOD} {http.route}`, or `HTTP {http.route}` for a method that the route does not answer.
     pub(crate) fn span_name(&self, method: &Method) -> &'static str {
         self.names.iter().find(|(known, _)| known == method).map_or(self.other, |(_, name)| name)

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::{ResponseHead, ServiceRequest};
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::http::{StatusCode, Version};
 use opentelemetry::metrics::{Histogram, UpDownCounter};
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt as _, Tracer as _};
@@ -15,10 +15,12 @@ use opentelemetry_semantic_conventions::attribute::{
     USER_AGENT_ORIGINAL,
 };
 
+use super::excluded::Excluded;
 use super::headers::Headers;
 use super::request::Target;
-use super::route::known_method;
-use crate::config::TelemetrySettings;
+use super::roots::Roots;
+use super::route::{RouteMeta, known_method};
+use crate::config::{SamplingSettings, TelemetrySettings, Trust};
 use crate::telemetry::{Asking, Operation, Telemetry};
 
 /// The module that a route belongs to, on its spans and metrics.
@@ -37,7 +39,9 @@ pub(crate) struct WebSignals {
     root: Context,
     /// The same, in which nothing is recorded.
     silent: Context,
-    excluded: Vec<Excluded>,
+    excluded: Excluded,
+    sampling: SamplingSettings,
+    trust: Trust,
     request_headers: Headers,
     response_headers: Headers,
     metrics: Option<WebMetrics>,
@@ -51,22 +55,9 @@ struct WebMetrics {
     active: UpDownCounter<i64>,
 }
 
-enum Excluded {
-    Exact(String),
-    Prefix(String),
-}
-
 impl WebSignals {
     pub(crate) fn new(telemetry: Telemetry, settings: &TelemetrySettings) -> Self {
         let root = telemetry.root();
-        let excluded = settings
-            .excluded_paths
-            .iter()
-            .map(|path| match path.strip_suffix('*') {
-                Some(prefix) => Excluded::Prefix(prefix.to_owned()),
-                None => Excluded::Exact(path.clone()),
-            })
-            .collect();
         let metrics = telemetry.meter().map(|meter| WebMetrics {
             duration: meter
                 .f64_histogram("http.server.request.duration")
@@ -87,7 +78,9 @@ impl WebSignals {
             telemetry,
             root,
             silent,
-            excluded,
+            excluded: Excluded::new(&settings.excluded_paths),
+            sampling: settings.sampling.clone(),
+            trust: settings.trust.clone(),
             request_headers: Headers::new("http.request.header.", &settings.capture.request_headers),
             response_headers: Headers::new("http.response.header.", &settings.capture.response_headers),
             metrics,
@@ -112,13 +105,19 @@ impl WebSignals {
         self.finished.load(Ordering::Relaxed)
     }
 
+    /// What the requests of a route, or of anything else in these modules, begin in.
+    pub(crate) fn roots(&self, modules: &[&'static str], route: Option<&RouteMeta>) -> Roots {
+        Roots::new(&self.telemetry, &self.root, &self.sampling, modules, route)
+    }
+
     /// The context that a request is answered in: its span on top of the caller's, if it is recorded.
-    pub(super) fn context(&self, request: &ServiceRequest, target: &Target) -> Context {
-        let path = request.path();
-        if self.excluded.iter().any(|excluded| excluded.matches(path)) {
+    pub(super) fn context(&self, request: &ServiceRequest, target: &Target, roots: &Roots) -> Context {
+        if self.excluded.matches(request.path()) {
             return self.silent.clone();
         }
-        let mut parent = self.telemetry.extract(&self.root, request.headers());
+        let (root, headers) = (roots.of(request.method()), request.headers());
+        let trusted = self.trust.includes(request.peer_addr().map(|peer| peer.ip()));
+        let mut parent = if trusted { self.telemetry.extract(root, headers) } else { root.clone() };
         if self.telemetry.database().comment
             && let Some(asking) = target.asking()
         {
@@ -135,7 +134,10 @@ impl WebSignals {
         // Nothing is built for a trace that is not recorded.
         if cx.span().is_recording() {
             cx.span().set_attributes(attributes(request, target, method));
-            cx.span().set_attributes(self.request_headers.attributes(request.headers()));
+            cx.span().set_attributes(self.request_headers.attributes(headers));
+            if !trusted {
+                link_caller(&self.telemetry, &cx, headers);
+            }
         }
         Operation::begin(&self.telemetry, cx)
     }
@@ -252,6 +254,16 @@ pub(super) fn record_cause(cx: &Context, kind: &str, cause: &str, public: Option
     span.add_event("exception", attributes);
 }
 
+/// What a caller who is not trusted says of its trace is not followed, and not lost.
+fn link_caller(telemetry: &Telemetry, cx: &Context, headers: &HeaderMap) {
+    if headers.contains_key("traceparent") {
+        let caller = telemetry.extract(&Context::new(), headers).span().span_context().clone();
+        if caller.is_valid() {
+            cx.span().add_link(caller, Vec::new());
+        }
+    }
+}
+
 /// The span's name where no route gives one.
 const fn bare_name(method: &'static str) -> &'static str {
     match method.as_bytes() {
@@ -279,15 +291,6 @@ impl Target {
         };
         let pattern = pattern.map(|pattern| KeyValue::new(HTTP_ROUTE, pattern));
         pattern.into_iter().chain(module.map(|module| KeyValue::new(MODULE, module)))
-    }
-}
-
-impl Excluded {
-    fn matches(&self, path: &str) -> bool {
-        match self {
-            Self::Exact(exact) => path == exact,
-            Self::Prefix(prefix) => path.starts_with(prefix.as_str()),
-        }
     }
 }
 

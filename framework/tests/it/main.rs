@@ -9,6 +9,8 @@ mod modules;
 mod recorded;
 mod repeated_statements;
 mod requests;
+mod sampling;
 mod schedules;
 mod tidy;
 mod traced;
+mod trust;

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use opentelemetry::Value;
-use opentelemetry::trace::Status;
+use opentelemetry::trace::{Status, TraceContextExt as _};
+use opentelemetry_sdk::trace::InMemorySpanExporter;
 
 use super::{Rig, attribute, eventually, id, outcome, run};
 use crate::actor::{ActorCondition, Actors, AskError, AskExt as _, BlockingContext, Context, RestartPolicy};
-use crate::telemetry::Telemetry;
+use crate::config::TelemetrySettings;
+use crate::telemetry::{ServiceInfo, Setup, Telemetry};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -141,6 +143,35 @@ async fn check(place: Break, text: &str) {
     assert_eq!(broken.events[0].name, "exception");
     assert_eq!(attribute(&broken, "error.type"), Some(Value::from("panic")));
     assert_eq!(broken.status, Status::error(text.to_owned()));
+}
+
+#[test]
+fn a_panic_keeps_the_trace_that_is_not_sampled_and_whose_sender_has_ended() {
+    run(async {
+        let exporter = InMemorySpanExporter::default();
+        let settings = TelemetrySettings { sample_ratio: 0.0, ..TelemetrySettings::default() };
+        let telemetry = Setup::new(ServiceInfo::new("test", "1"))
+            .settings(settings)
+            .environment([])
+            .span_exporter(exporter.clone())
+            .build()
+            .unwrap();
+        let rig = Rig { actors: Actors::new(telemetry.clone()), telemetry, exporter };
+        let (addr, _) = fragile(&rig.actors, policy(3, Duration::from_millis(1)));
+        let sender = rig.sender("sender");
+        {
+            let _cx = sender.clone().attach();
+            addr.do_send(Count);
+            addr.do_send(Break::Handler);
+        }
+        sender.span().end();
+        let sender = rig.one("sender").await;
+        assert_eq!(attribute(&sender, "spanbox.kept"), Some(Value::from("panic")));
+        let children =
+            rig.spans().into_iter().filter(|span| span.parent_span_id == sender.span_context.span_id());
+        // Each message has waited and has been handled.
+        assert_eq!(children.count(), 4, "{:?}", rig.spans());
+    });
 }
 
 #[test]

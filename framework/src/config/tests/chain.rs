@@ -92,6 +92,8 @@ fn a_variables_text_is_read_as_its_keys_type() {
         ("APP_TELEMETRY__SAMPLE_RATIO", "1"),
         ("APP_TELEMETRY__EXCLUDED_PATHS", "/a, /b/*,"),
         ("APP_TELEMETRY__PROTOCOL", "grpc"),
+        ("APP_TELEMETRY__TRUST", "10.0.0.0/8, ::1"),
+        ("APP_TELEMETRY__SAMPLING__ROUTES", "{ 'GET /a' = 0.5 }"),
         ("APP_PAYMENTS__CURRENCIES", r#"["EUR", "1"]"#),
         ("APP_PAYMENTS__LIMITS__EUR", "7"),
         ("APP_PAYMENTS__RETRY", "{ attempts = 3 }"),
@@ -109,6 +111,8 @@ fn a_variables_text_is_read_as_its_keys_type() {
     assert!((telemetry.sample_ratio - 1.0).abs() < f64::EPSILON);
     assert_eq!(telemetry.excluded_paths, ["/a", "/b/*"]);
     assert_eq!(telemetry.protocol, Some(OtlpProtocol::Grpc));
+    assert_eq!(serde_json::to_value(&telemetry.trust).unwrap(), serde_json::json!(["10.0.0.0/8", "::1/128"]));
+    assert_eq!(telemetry.sampling.routes.into_iter().collect::<Vec<_>>(), [("GET /a".to_owned(), 0.5)]);
     let payments: Payments = config.get().unwrap();
     assert_eq!(payments.currencies, ["EUR", "1"]);
     assert_eq!(payments.limits["eur"], 7);

@@ -63,6 +63,27 @@ fn a_wrong_value_says_what_is_wanted_and_what_is_there() {
             "[telemetry.database]\nn_plus_one = 1",
             "telemetry.database.n_plus_one must be 0 (never) or at least 2: once is no repetition, got 1",
         ),
+        (
+            "[telemetry]\ntrust = 7",
+            "telemetry.trust must be \"all\", \"none\" or a list of networks, not the number 7",
+        ),
+        (
+            "[telemetry]\ntrust = ['10.0.0.0/8', '10.1.0.0/8']",
+            "telemetry.trust is not valid: `10.1.0.0/8` begins in the middle: did you mean 10.0.0.0/8?",
+        ),
+        (
+            "[telemetry]\nsampling = { routes = { 'GET /' = 2.0 } }",
+            "telemetry.sampling.routes gives `GET /` a share that is not between 0.0 and 1.0: 2",
+        ),
+        ("[telemetry]\nkeep = { max_wait = '0s' }", "telemetry.keep.max_wait must be at least 1s"),
+        (
+            "[telemetry]\nbaggage = { send = ['a b'] }",
+            "telemetry.baggage.send has `a b`, which is no key of baggage",
+        ),
+        (
+            "[telemetry]\nexcluded_paths = ['health']",
+            "telemetry.excluded_paths has `health`, which no path is like: start it with `/` or `*`",
+        ),
         ("[log]\nformat = 1", "log.format must be one of pretty, json, not the number 1"),
     ] {
         let directory = Directory::with(&[("default.toml", text)]);

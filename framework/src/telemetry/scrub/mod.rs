@@ -14,7 +14,6 @@ use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 pub(super) use limits::Limits;
 pub(super) use logs::ScrubbedLogs;
 pub(super) use meters::ScrubbedMeters;
-pub(super) use spans::ScrubbedSpans;
 
 use crate::redact::{MASK, Redactor};
 

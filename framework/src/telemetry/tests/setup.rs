@@ -1,5 +1,7 @@
 use std::time::{Duration, Instant};
 
+use opentelemetry::KeyValue;
+use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry_sdk::metrics::InMemoryMetricExporter;
 
@@ -50,6 +52,21 @@ fn the_share_of_the_settings_is_sampled() {
     let _current = telemetry.root().attach();
     span("request").in_scope(|cx| assert!(!cx.span().span_context().is_sampled()));
     assert!(captured.spans.get_finished_spans().unwrap().is_empty());
+}
+
+#[test]
+fn of_the_baggage_only_what_is_listed_leaves_the_service() {
+    let baggage = [KeyValue::new("tenant", "acme"), KeyValue::new("email", "a@b.example")];
+    let cx = opentelemetry::Context::new().with_baggage(baggage);
+    for (send, expected) in [(&[][..], None), (&["tenant", "region"][..], Some("tenant=acme"))] {
+        let mut settings = TelemetrySettings::default();
+        settings.baggage.send = send.iter().map(|key| (*key).to_owned()).collect();
+        let telemetry =
+            unsent(LogFormat::Json, "info", &Captured::default()).settings(settings).build().unwrap();
+        let mut headers = actix_web::http::header::HeaderMap::new();
+        telemetry.inject(&cx, &mut headers);
+        assert_eq!(headers.get("baggage").map(|value| value.to_str().unwrap()), expected);
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use opentelemetry::trace::TraceContextExt;
 use parking_lot::Mutex;
 
 use super::{OtlpReceiver, ReceivedSpan, ReceiverMode};
-use crate::config::{LogFormat, LogSettings, OtlpProtocol, TelemetrySettings};
+use crate::config::{KeepSettings, LogFormat, LogSettings, OtlpProtocol, TelemetrySettings};
 use crate::telemetry::{self, ServiceInfo, Setup, Telemetry};
 
 /// Long enough for any machine; nothing waits for it unless something is wrong.
@@ -56,6 +56,8 @@ pub(super) fn setup(
     let settings = TelemetrySettings {
         endpoint: Some(endpoint),
         protocol: Some(protocol),
+        // It has metrics of its own.
+        keep: KeepSettings { enabled: false, ..KeepSettings::default() },
         ..TelemetrySettings::default()
     };
     Setup::new(ServiceInfo::new("orders", "1.2.3").environment("testing"))

@@ -1,0 +1,90 @@
+//! Traces that are not sampled and turn out to matter.
+//!
+//! The sampler has them recorded without the sampled flag, so that nobody else is told to record them, and
+//! [`Receivers`] holds back what has ended until nothing of the trace is open in this process. Then it is known whether
+//! it matters.
+
+mod held;
+mod reason;
+mod size;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::Context;
+use opentelemetry::trace::Span as _;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
+
+pub(super) use held::Held;
+pub(crate) use held::Hold;
+
+use super::scrub::Scrubber;
+
+/// All receivers of spans. They get what is sampled at once, and the rest if it is kept; both scrubbed.
+#[derive(Debug)]
+pub(super) struct Receivers {
+    held: Option<Arc<Held>>,
+    scrubber: Scrubber,
+    receivers: Vec<Box<dyn SpanProcessor>>,
+}
+
+impl Receivers {
+    pub(super) fn new(
+        held: Option<Arc<Held>>,
+        scrubber: Scrubber,
+        receivers: Vec<Box<dyn SpanProcessor>>,
+    ) -> Self {
+        Self { held, scrubber, receivers }
+    }
+
+    /// Scrubs it, once for all.
+    fn pass_on(&self, mut span: SpanData) {
+        if let Some((last, others)) = self.receivers.split_last() {
+            self.scrubber.span(&mut span);
+            others.iter().for_each(|receiver| receiver.on_end(span.clone()));
+            last.on_end(span);
+        }
+    }
+
+    /// Does it to all, also when it fails for one; answers the first failure.
+    fn each(&self, what: impl Fn(&dyn SpanProcessor) -> OTelSdkResult) -> OTelSdkResult {
+        self.receivers.iter().map(|receiver| what(receiver.as_ref())).fold(Ok(()), Result::and)
+    }
+}
+
+impl SpanProcessor for Receivers {
+    fn on_start(&self, span: &mut Span, cx: &Context) {
+        if let Some(held) = &self.held
+            && !span.span_context().is_sampled()
+        {
+            held.begin(span.span_context().trace_id());
+        }
+        self.receivers.iter().for_each(|receiver| receiver.on_start(span, cx));
+    }
+
+    fn on_end(&self, span: SpanData) {
+        match &self.held {
+            Some(held) if !span.span_context.is_sampled() => {
+                held.end(span).into_iter().for_each(|kept| self.pass_on(kept));
+            }
+            _ => self.pass_on(span),
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.each(|receiver| receiver.force_flush())
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.each(|receiver| receiver.shutdown_with_timeout(timeout))
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.receivers.iter_mut().for_each(|receiver| receiver.set_resource(resource));
+    }
+}
