@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::handle::{Providers, Telemetry};
 use super::keep::Held;
+use super::prometheus::Scrape;
 use super::relay::Tally;
 
 /// What a [`Telemetry`] that exports knows of its exporters.
@@ -19,6 +20,8 @@ pub(super) struct Pipeline {
     pub(super) logs: Arc<Tally>,
     /// Where traces that are not sampled wait for their end, if they do.
     pub(super) held: Option<Arc<Held>>,
+    /// Where metrics are read from for whoever scrapes them.
+    pub(super) scrape: Option<Scrape>,
 }
 
 impl Default for Pipeline {
@@ -29,6 +32,7 @@ impl Default for Pipeline {
             metrics: Arc::default(),
             logs: Arc::default(),
             held: None,
+            scrape: None,
         }
     }
 }

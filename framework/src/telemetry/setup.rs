@@ -7,7 +7,7 @@ use opentelemetry_sdk::logs::{
     BatchConfigBuilder as LogBatchConfig, BatchLogProcessor, LoggerProviderBuilder, SdkLoggerProvider,
 };
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
-use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader, SdkMeterProvider, Temporality};
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder as SpanBatchConfig, BatchSpanProcessor, SdkTracerProvider, SimpleSpanProcessor,
     SpanExporter, SpanProcessor,
@@ -22,6 +22,7 @@ use super::keep::{Held, Receivers};
 use super::outage::LateDispatch;
 use super::pipeline::Pipeline;
 use super::plan::{Batching, Plan, Reading, Recording};
+use super::prometheus::Scrape;
 use super::relay::{Counted, Line, Relay, Tally};
 use super::resource::ServiceInfo;
 use super::sampler::Head;
@@ -42,6 +43,7 @@ pub struct Setup {
     output: Output,
     receivers: Vec<Box<dyn SpanProcessor>>,
     metrics: Vec<Customise<MeterProviderBuilder>>,
+    scraped: bool,
 }
 
 type Customise<B> = Box<dyn FnOnce(B) -> B + Send>;
@@ -58,6 +60,7 @@ impl Setup {
             output: Output::Stderr,
             receivers: Vec::new(),
             metrics: Vec::new(),
+            scraped: false,
         }
     }
 
@@ -111,6 +114,14 @@ impl Setup {
     #[must_use]
     pub fn metric_exporter(mut self, exporter: impl PushMetricExporter) -> Self {
         self.metrics.push(Box::new(|builder| builder.with_reader(PeriodicReader::builder(exporter).build())));
+        self
+    }
+
+    /// Whether somebody scrapes the metrics, see [`Telemetry::exposition`]: then they are aggregated also when they are
+    /// exported nowhere. Default false.
+    #[must_use]
+    pub fn scraped(mut self, scraped: bool) -> Self {
+        self.scraped = scraped;
         self
     }
 
@@ -170,14 +181,16 @@ impl Setup {
         let worker = if exports { Some(Worker::start()?) } else { None };
         let assembly =
             Assembly { resource, pipeline: &pipeline, warnings: &warnings, limits, scrubber: &scrubber };
+        let (metrics, scrape) = assembly.metrics(metrics.zip(worker.clone()), self.metrics, self.scraped)?;
         let providers = Providers {
             traces: Some(assembly.traces(traces.zip(worker.clone()), head, self.receivers)?),
-            metrics: assembly.metrics(metrics.zip(worker.clone()), self.metrics)?,
+            metrics,
             logs: assembly.logs(logs.zip(worker))?,
         };
         if let (Some(held), Some(metrics)) = (&pipeline.held, &providers.metrics) {
             held.observe(&metrics.meter(SCOPE));
         }
+        pipeline.scrape = scrape;
         let dispatch = subscriber::subscriber(console, &levels, &providers);
         // It is filled here and nowhere else.
         let _ = warnings.set(dispatch.downgrade());
@@ -253,22 +266,32 @@ impl Assembly<'_> {
         &self,
         export: Export<Reading>,
         extra: Vec<Customise<MeterProviderBuilder>>,
-    ) -> Result<Option<SdkMeterProvider>, TelemetryError> {
-        if export.is_none() && extra.is_empty() {
-            return Ok(None);
+        scraped: bool,
+    ) -> Result<(Option<SdkMeterProvider>, Option<Scrape>), TelemetryError> {
+        if export.is_none() && extra.is_empty() && !scraped {
+            return Ok((None, None));
         }
         let mut builder =
             SdkMeterProvider::builder().with_resource(self.resource.clone()).with_view(self.limits.series());
         builder = extra.into_iter().fold(builder, |builder, customise| customise(builder));
+        let mut scrape = None;
         if let Some(((target, reading), worker)) = export {
             let cause = Cause::default();
             let exporter = client::metrics(&target, reading.temporality, &worker, &cause)?;
             let tally = self.pipeline.metrics.clone();
             let relay = Relay::new(exporter, self.line(&target, worker, &tally, cause));
             let reader = PeriodicReader::builder(relay).with_interval(reading.interval).build();
+            if scraped && reading.temporality == Temporality::Cumulative {
+                scrape = Some(Scrape::sharing(reader.clone()));
+            }
             builder = builder.with_reader(reader);
         }
-        Ok(Some(builder.build()))
+        if scraped && scrape.is_none() {
+            let alone = Scrape::alone();
+            builder = builder.with_reader(alone.clone());
+            scrape = Some(alone);
+        }
+        Ok((Some(builder.build()), scrape))
     }
 
     fn logs(&self, export: Export<Batching>) -> Result<Option<SdkLoggerProvider>, TelemetryError> {

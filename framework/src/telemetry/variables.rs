@@ -73,7 +73,8 @@ const TABLE: &[(&str, Reader)] = &[
 ];
 
 const NO_FILE: Reader = Nobody("the settings' files are those of the service");
-const NO_PROMETHEUS: Reader = Nobody("there is no exporter to Prometheus: use OTLP, which it takes");
+const NO_PROMETHEUS: Reader =
+    Nobody("Prometheus scrapes the management listener: use management.address and management.port");
 const NO_ZIPKIN: Reader = Nobody("there is no exporter to Zipkin: use OTLP");
 
 /// What each signal has of its own, `OTEL_EXPORTER_OTLP_TRACES_…`, and all of them together, `OTEL_EXPORTER_OTLP_…`.
