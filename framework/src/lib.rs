@@ -29,6 +29,7 @@ pub mod context;
 pub mod data;
 pub mod ext;
 pub mod jobs;
+mod management;
 pub mod module;
 pub mod redact;
 pub mod telemetry;

@@ -44,6 +44,7 @@ async fn order_and_stop(orders: usize, protocol: &str) -> Vec<ReceivedSpan> {
             .current_dir(directory.path())
             .env_clear()
             .env("PORT", "0")
+            .env("APP_MANAGEMENT__PORT", "0")
             .env("DATABASE_URL", database.url())
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
             .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)

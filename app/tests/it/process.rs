@@ -71,6 +71,7 @@ fn migrations_go_up_and_down_and_production_does_not_apply_them_by_itself() {
         ("SECRET_KEY", "0123456789abcdef0123456789abcdef"),
         ("DATABASE_URL", database.url()),
         ("PORT", "0"),
+        ("APP_MANAGEMENT__PORT", "0"),
     ];
     let refused = run(directory.path(), &[], &production);
     assert_eq!(refused.status.code(), Some(1));
@@ -120,6 +121,7 @@ fn sigterm_stops_it_in_order_and_says_what_was_finished() {
     // A stop that waited for the grace would never end.
     let process = Process::start(orders(directory.path()).envs([
         ("PORT", "0"),
+        ("APP_MANAGEMENT__PORT", "0"),
         ("DATABASE_URL", database.url()),
         ("APP_SERVER__SHUTDOWN_GRACE", "1day"),
         ("APP_LOG__FORMAT", "json"),

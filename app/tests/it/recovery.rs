@@ -17,6 +17,7 @@ fn program(directory: &Path, database: &TestDatabase, environment: &[(&str, &str
         .current_dir(directory)
         .env_clear()
         .env("PORT", "0")
+        .env("APP_MANAGEMENT__PORT", "0")
         .env("DATABASE_URL", database.url())
         .env("APP_JOBS__LEASE", "2s")
         .envs(environment.iter().copied())

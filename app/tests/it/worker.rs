@@ -16,6 +16,7 @@ fn program(directory: &Path, database: &TestDatabase) -> Command {
         .current_dir(directory)
         .env_clear()
         .env("PORT", "0")
+        .env("APP_MANAGEMENT__PORT", "0")
         .env("DATABASE_URL", database.url())
         .env("APP_JOBS__POLL_INTERVAL", "50ms")
         .stdin(Stdio::null());

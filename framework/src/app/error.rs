@@ -134,6 +134,17 @@ pub enum BootError {
     /// The jobs could not be run.
     #[error("the jobs can not be run: {0}")]
     Jobs(#[from] JobsError),
+    /// The management listener could not listen.
+    #[error(
+        "can not listen on {address} for management: {source}; take another port with management.port \
+         (APP_MANAGEMENT__PORT), or set management.optional to start without it"
+    )]
+    Management {
+        /// `address:port`.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The address could not be listened on.
     #[error("can not listen on {address}: {source}{}", hint(.source, .address))]
     Listen {

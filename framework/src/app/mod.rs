@@ -1,8 +1,8 @@
 //! The application factory: a service is described, checked, started, and stopped, and each of these is a type.
 //!
 //! [`Service`] is the description. [`Service::prepare`] checks all of it before anything runs, and tells everything
-//! that is wrong at once. [`Ready::start`] starts it phase by phase (telemetry, database, migrations, extensions, the
-//! modules' actors, jobs, the listener), and [`Running::stop`] takes it down in reverse: readiness first, then the
+//! that is wrong at once. [`Ready::start`] starts it phase by phase (telemetry, the management listener, database,
+//! migrations, extensions, the modules' actors, jobs, the public listener), and [`Running::stop`] takes it down in reverse: readiness first, then the
 //! requests, the jobs, the mailboxes, the stop hooks of modules and the extensions, the database, the telemetry, each
 //! within what is left of `server.shutdown_grace`.
 //!

@@ -9,10 +9,13 @@ use super::listener::Listener;
 use super::running::Running;
 use super::stops::Stops;
 use crate::actor::Actors;
-use crate::config::{Config, DatabaseSettings, RedisSettings, Section, ServerSettings, TelemetrySettings};
+use crate::config::{
+    Config, DatabaseSettings, ManagementSettings, RedisSettings, Section, ServerSettings, TelemetrySettings,
+};
 use crate::data::{Db, Migrations, Redis};
 use crate::ext::Entry;
 use crate::jobs::{JobsError, JobsSettings, Kinds, Runner, Transport};
+use crate::management::Management;
 use crate::module::{Boot, Module, RouteTable, StartAndStop};
 use crate::telemetry::Telemetry;
 use crate::web::{Check, Health, Limits, WebSignals};
@@ -29,8 +32,8 @@ pub(super) enum Purpose {
     Work(Vec<String>),
 }
 
-/// What is started once there is telemetry to record it: the database, the migrations, the extensions, the modules,
-/// the listener.
+/// What is started once there is telemetry to record it: the management listener, the database, the migrations, the
+/// extensions, the modules, the public listener.
 pub(super) struct Plan {
     pub(super) name: &'static str,
     pub(super) version: &'static str,
@@ -39,6 +42,8 @@ pub(super) struct Plan {
     pub(super) extensions: Vec<Entry>,
     pub(super) root: Module,
     pub(super) migrations: Option<&'static Migrations>,
+    /// While it is started and not yet the running service's.
+    pub(super) management: Option<Management>,
 }
 
 impl Plan {
@@ -55,6 +60,7 @@ impl Plan {
         telemetry: &Telemetry,
         began: Instant,
     ) -> Result<Running, BootError> {
+        self.management = self.start_management(telemetry)?;
         let db = self.open_database(telemetry).await?;
         let actors = Actors::new(telemetry.clone());
         let boot = Boot::new(self.config.clone(), telemetry.clone(), db.clone(), actors.clone());
@@ -63,11 +69,13 @@ impl Plan {
         match started {
             Ok(mut running) => {
                 running.stops = stops;
+                running.management = self.management.take();
                 tracing::info!(
                     service = self.name,
                     version = self.version,
                     profile = self.config.profile().name(),
                     url = running.urls(),
+                    management = running.management_url(),
                     database = running.database(),
                     jobs = running.queues(),
                     took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -115,6 +123,9 @@ impl Plan {
         self.root.take_checks(boot, &mut checks);
         let health = Health::new(checks);
         boot.provide(health.clone());
+        if let Some(management) = &self.management {
+            management.set_health(health.clone());
+        }
         let settings = self.section::<TelemetrySettings>();
         let signals = Arc::new(WebSignals::new(telemetry.clone(), &settings));
         let listener = Listener {
@@ -141,6 +152,7 @@ impl Plan {
             db,
             telemetry: telemetry.clone(),
             stops: Stops::default(),
+            management: None,
             thread: None,
         })
     }
@@ -182,6 +194,24 @@ impl Plan {
             _ => Runner::start(db, actors, telemetry, settings, kinds, queues)?,
         };
         Ok(Some(runner))
+    }
+
+    fn start_management(&self, telemetry: &Telemetry) -> Result<Option<Management>, BootError> {
+        let settings = self.section::<ManagementSettings>();
+        if !settings.enabled {
+            return Ok(None);
+        }
+        match Management::start(&settings, telemetry) {
+            Ok(management) => Ok(Some(management)),
+            Err((address, source)) => {
+                let error = BootError::Management { address, source };
+                if !settings.optional {
+                    return Err(error);
+                }
+                tracing::warn!(%error, "this process has no management listener");
+                Ok(None)
+            }
+        }
     }
 
     async fn open_database(&self, telemetry: &Telemetry) -> Result<Option<Db>, BootError> {

@@ -41,6 +41,7 @@ impl Ready {
                 extensions,
                 root: service.root,
                 migrations: service.migrations,
+                management: None,
             },
         }
     }
@@ -161,6 +162,9 @@ impl Ready {
             Err(error) => {
                 // The exporters' own thread sends what is left; nothing is being served that could wait for it.
                 telemetry.shutdown(plan.section::<TelemetrySettings>().flush_timeout);
+                if let Some(management) = plan.management {
+                    management.stop().await;
+                }
                 Err(error)
             }
         }

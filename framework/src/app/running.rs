@@ -14,6 +14,7 @@ use super::stops::Stops;
 use crate::actor::Actors;
 use crate::data::Db;
 use crate::jobs::Runner;
+use crate::management::Management;
 use crate::telemetry::{self, Telemetry, ThreadGuard};
 use crate::web::{Health, WebSignals};
 
@@ -45,6 +46,8 @@ pub struct Running {
     pub(super) telemetry: Telemetry,
     /// Extensions, and what modules said to `on_stop`.
     pub(super) stops: Stops,
+    /// Ends after everything else.
+    pub(super) management: Option<Management>,
     pub(super) thread: Option<ThreadGuard>,
 }
 
@@ -85,6 +88,12 @@ impl Running {
         self.listening.as_ref().map_or(&[], |listening| &listening.addresses)
     }
 
+    /// The address of its management listener, if it has one.
+    #[must_use]
+    pub fn management_address(&self) -> Option<SocketAddr> {
+        self.management.as_ref().map(Management::address)
+    }
+
     /// What runs its jobs, if this process does.
     #[must_use]
     pub const fn jobs(&self) -> Option<&Runner> {
@@ -113,6 +122,10 @@ impl Running {
         self.listening
             .as_ref()
             .map_or_else(|| "none".to_owned(), |listening| describe(&listening.addresses, listening.secure))
+    }
+
+    pub(super) fn management_url(&self) -> String {
+        self.management_address().map_or_else(|| "none".to_owned(), |address| describe(&[address], false))
     }
 
     pub(super) fn queues(&self) -> String {
@@ -151,6 +164,9 @@ impl Running {
         // Whatever is logged from here on reaches stderr alone.
         let flushed = self.telemetry.shutdown(self.flush_timeout);
         report.telemetry_flushed = flushed.is_complete();
+        if let Some(management) = self.management.take() {
+            management.stop().await;
+        }
         if !report.telemetry_flushed {
             tracing::warn!(%flushed, "not everything that was recorded could be sent");
         }

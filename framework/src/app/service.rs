@@ -7,8 +7,8 @@ use opentelemetry_sdk::trace::SpanProcessor;
 use super::ready::Ready;
 use super::{BootErrors, TlsError, tls};
 use crate::config::{
-    Config, ConfigErrors, DatabaseSettings, Loader, LogSettings, RedisSettings, ServerSettings,
-    ServiceSettings, TelemetrySettings,
+    Config, ConfigErrors, DatabaseSettings, Loader, LogSettings, ManagementSettings, RedisSettings,
+    ServerSettings, ServiceSettings, TelemetrySettings,
 };
 use crate::data::Migrations;
 use crate::ext::{Entry, Extension, in_order};
@@ -253,6 +253,7 @@ impl Service {
             .settings(config.get::<TelemetrySettings>().unwrap_or_default())
             .log(config.get::<LogSettings>().unwrap_or_default())
             .environment(self.environment.clone())
+            .scraped(config.get::<ManagementSettings>().unwrap_or_default().enabled)
     }
 
     fn load(&self) -> Result<Config, ConfigErrors> {
@@ -273,6 +274,7 @@ impl Service {
         loader.section::<RedisSettings>();
         loader.section::<TelemetrySettings>();
         loader.section::<LogSettings>();
+        loader.section::<ManagementSettings>();
         for extension in &self.extensions {
             extension.register_settings(&mut loader);
         }

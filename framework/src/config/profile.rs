@@ -43,6 +43,7 @@ impl Profile {
     /// What the framework changes in this profile, as TOML.
     pub(super) fn preset(&self) -> Option<&'static str> {
         match self.name() {
+            "development" => Some(include_str!("presets/development.toml")),
             "production" => Some(include_str!("presets/production.toml")),
             "testing" => Some(include_str!("presets/testing.toml")),
             _ => None,

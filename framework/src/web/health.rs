@@ -3,8 +3,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use actix_web::HttpResponse;
 use futures_util::future::{LocalBoxFuture, join_all};
 use serde::Serialize;
+use serde_json::json;
 use tokio::time::timeout;
 
 /// How long one check may take before it counts as failed.
@@ -102,6 +104,11 @@ impl Health {
         self.draining.store(true, Ordering::Release);
     }
 
+    /// Whether the service is ready, as an answer: 200, or 503 with what is missing.
+    pub(crate) async fn answer(&self) -> HttpResponse {
+        self.readiness().await.answer()
+    }
+
     /// Runs all checks side by side; one that takes longer than two seconds has failed.
     pub async fn readiness(&self) -> Readiness {
         if self.draining.load(Ordering::Acquire) {
@@ -111,6 +118,26 @@ impl Health {
         let ready = checks.iter().all(|check| check.error.is_none());
         Readiness { status: if ready { ReadyStatus::Ready } else { ReadyStatus::NotReady }, checks }
     }
+}
+
+impl Readiness {
+    /// Of a service whose checks are not known yet.
+    pub(crate) const fn starting() -> Self {
+        Self { status: ReadyStatus::NotReady, checks: Vec::new() }
+    }
+
+    pub(crate) fn answer(&self) -> HttpResponse {
+        let mut response = match self.status {
+            ReadyStatus::Ready => HttpResponse::Ok(),
+            ReadyStatus::NotReady | ReadyStatus::Draining => HttpResponse::ServiceUnavailable(),
+        };
+        response.json(self)
+    }
+}
+
+/// The process answers.
+pub(crate) async fn alive() -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "status": "healthy" }))
 }
 
 async fn run(check: &Check) -> CheckReport {

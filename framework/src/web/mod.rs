@@ -48,7 +48,8 @@ pub use json::Json;
 pub use problem::{FieldError, Problem};
 
 pub(crate) use extract::path_config;
+pub(crate) use health::alive;
 pub(crate) use limits::Limits;
-pub(crate) use request::{Hooks, RequestLayer, Target, method_not_allowed, no_such_route};
+pub(crate) use request::{Hooks, RequestLayer, Target, method_not_allowed, no_such_route, without_body};
 pub(crate) use route::RouteMeta;
 pub(crate) use signals::WebSignals;

@@ -176,7 +176,7 @@ where
 /// The answer to HEAD. The server would leave the body out by itself, but forgets which request was HEAD when another
 /// has arrived behind it on the same connection, and then sends the body to a client that takes it for the next
 /// answer; so there is none, and the connection ends.
-fn without_body(response: HttpResponse) -> HttpResponse {
+pub(crate) fn without_body(response: HttpResponse) -> HttpResponse {
     let mut response = response.map_body(|_, _| BoxBody::new(actix_web::body::None::new()));
     response.head_mut().set_connection_type(ConnectionType::Close);
     response

@@ -13,7 +13,11 @@ async fn fine() -> &'static str {
 }
 
 fn service() -> Service {
-    Service::new("small", "1.2.3").environment([("PORT", "0"), ("LOG_LEVEL", "off")])
+    Service::new("small", "1.2.3").environment([
+        ("PORT", "0"),
+        ("APP_MANAGEMENT__PORT", "0"),
+        ("LOG_LEVEL", "off"),
+    ])
 }
 
 #[test]
@@ -150,6 +154,7 @@ fn https_get(address: std::net::SocketAddr, certificate: CertificateDer<'static>
 fn a_certificate_that_can_not_be_read_is_named() {
     let environment = [
         ("PORT", "0"),
+        ("APP_MANAGEMENT__PORT", "0"),
         ("LOG_LEVEL", "off"),
         ("APP_SERVER__TLS__CERTIFICATE", "missing.pem"),
         ("APP_SERVER__TLS__PRIVATE_KEY", "missing.key"),

@@ -142,7 +142,11 @@ async fn its_check_makes_the_service_not_ready() {
 #[actix::test]
 async fn one_that_can_not_be_installed_stops_the_start_and_those_before_it() {
     let diary = Diary::default();
-    let ready = service(&diary, Some("refuses")).environment([("PORT", "0"), ("LOG_LEVEL", "off")]);
+    let ready = service(&diary, Some("refuses")).environment([
+        ("PORT", "0"),
+        ("APP_MANAGEMENT__PORT", "0"),
+        ("LOG_LEVEL", "off"),
+    ]);
     let error = ready.prepare().unwrap().start().await.err().unwrap();
     assert_eq!(error.to_string(), "the extension `mailer` could not be installed: no post today");
     assert_eq!(*diary.lock().unwrap(), ["cache installed", "cache stopped"]);
@@ -176,7 +180,9 @@ fn what_is_wrong_with_extensions_is_told_with_everything_else() {
     for part in ["PORT", "cache.size", "extension `cache`: there are two", "module `Attic`"] {
         assert!(errors.contains(part), "{part} is missing in:\n{errors}");
     }
-    let alone = Service::new("house", "1").environment([("PORT", "0")]).extension(Mailer(diary, None));
+    let alone = Service::new("house", "1")
+        .environment([("PORT", "0"), ("APP_MANAGEMENT__PORT", "0")])
+        .extension(Mailer(diary, None));
     let errors = alone.prepare().err().unwrap().to_string();
     assert!(errors.contains("it needs the extension `cache`, which the service does not have"), "{errors}");
 }

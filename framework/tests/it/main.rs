@@ -5,6 +5,7 @@
 mod boot;
 mod extensions;
 mod jobs_commands;
+mod management;
 mod modules;
 mod recorded;
 mod repeated_statements;

@@ -1,0 +1,149 @@
+//! The management listener as an operator sees it.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use spanbox::app::{BootError, Running, Service};
+use spanbox::config::Profile;
+use spanbox::module::Module;
+use spanbox::testing::raw;
+use spanbox::web::{Json, Problem};
+use tokio::sync::Notify;
+
+async fn hello() -> Result<Json<&'static str>, Problem> {
+    Ok(Json("hello"))
+}
+
+fn service(profile: &str, variables: &[(&str, &str)]) -> Service {
+    Service::new("greeter", "1.2.3")
+        .profile(Some(profile))
+        .environment([
+            ("PORT", "0"),
+            ("APP_SERVER__WORKERS", "1"),
+            ("APP_MANAGEMENT__ENABLED", "true"),
+            ("APP_MANAGEMENT__PORT", "0"),
+            ("LOG_LEVEL", "off"),
+        ])
+        .with_environment(variables.iter().copied())
+        .module(Module::new("greetings").get("/hello", hello))
+}
+
+async fn started(variables: &[(&str, &str)]) -> (Running, SocketAddr) {
+    let running = service("testing", variables).prepare().unwrap().start().await.unwrap();
+    let address = running.management_address().unwrap();
+    (running, address)
+}
+
+async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) -> String {
+    let request = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{headers}\r\n");
+    raw(address, request.as_bytes(), Duration::from_secs(20)).await
+}
+
+fn body(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").unwrap().1
+}
+
+#[actix::test]
+async fn metrics_are_scraped_without_a_collector_and_scrapes_are_not_requests() {
+    let (running, address) = started(&[]).await;
+    let public = running.addresses()[0];
+    assert!(ask(public, "GET", "/hello", "").await.starts_with("HTTP/1.1 200"));
+    let count = "http_server_request_duration_seconds_count{http_request_method=\"GET\",\
+                 http_response_status_code=\"200\",http_route=\"/hello\",otel_scope_name=\"spanbox\",\
+                 spanbox_module=\"greetings\",url_scheme=\"http\"} 1\n";
+    for _ in 0..2 {
+        let answer = ask(address, "GET", "/metrics", "").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{answer}");
+        assert!(answer.contains(count), "{answer}");
+        assert_eq!(answer.matches("_seconds_count{").count(), 1, "a scrape was counted: {answer}");
+    }
+    let (one, two) = tokio::join!(ask(address, "GET", "/metrics", ""), ask(address, "GET", "/metrics", ""));
+    assert!(one.contains(count) && two.contains(count));
+    let open =
+        ask(address, "GET", "/metrics", "accept: application/openmetrics-text;version=1.0.0\r\n").await;
+    assert!(open.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n"));
+    assert!(open.ends_with("# EOF\n"), "{open}");
+    let head = ask(address, "HEAD", "/metrics", "").await;
+    assert!(head.starts_with("HTTP/1.1 200") && body(&head).is_empty(), "{head}");
+    running.stop().await;
+}
+
+#[actix::test]
+async fn what_is_not_there_is_404_and_what_may_not_be_done_405() {
+    let (running, address) = started(&[]).await;
+    let answer = ask(address, "GET", "/hello", "").await;
+    assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("application/problem+json"), "{answer}");
+    for method in ["POST", "DELETE", "OPTIONS"] {
+        let answer = ask(address, method, "/metrics", "").await;
+        assert!(answer.starts_with("HTTP/1.1 405") && answer.contains("allow: GET, HEAD\r\n"), "{answer}");
+    }
+    let public = running.addresses()[0];
+    assert!(ask(public, "GET", "/metrics", "").await.starts_with("HTTP/1.1 404"), "nothing of it is public");
+    running.stop().await;
+}
+
+#[actix::test]
+async fn without_metrics_the_scrape_says_so_and_the_probes_answer() {
+    let (running, address) = started(&[("OTEL_SDK_DISABLED", "true")]).await;
+    let answer = ask(address, "GET", "/metrics", "").await;
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("telemetry.enabled"), "{answer}");
+    assert!(ask(address, "GET", "/health/live", "").await.starts_with("HTTP/1.1 200"));
+    assert!(ask(address, "GET", "/health/ready", "").await.starts_with("HTTP/1.1 200"));
+    running.stop().await;
+}
+
+#[actix::test]
+async fn it_answers_while_the_service_starts_and_while_it_drains() {
+    static STARTED: Notify = Notify::const_new();
+    static GO_ON: Notify = Notify::const_new();
+    static STOPPING: Notify = Notify::const_new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let port = address.port().to_string();
+    let service = service("testing", &[("APP_MANAGEMENT__PORT", &port)])
+        .on_start(|_| async {
+            STARTED.notify_one();
+            GO_ON.notified().await;
+            Ok(())
+        })
+        .on_stop(|_| async {
+            STOPPING.notify_one();
+            GO_ON.notified().await;
+        });
+    let start = service.prepare().unwrap().start();
+    let looking = async {
+        STARTED.notified().await;
+        assert!(ask(address, "GET", "/health/live", "").await.starts_with("HTTP/1.1 200"));
+        let ready = ask(address, "GET", "/health/ready", "").await;
+        assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("not ready"), "{ready}");
+        GO_ON.notify_one();
+    };
+    let (running, ()) = tokio::join!(start, looking);
+    let running = running.unwrap();
+    assert!(ask(address, "GET", "/health/ready", "").await.starts_with("HTTP/1.1 200"));
+    let looking = async {
+        STOPPING.notified().await;
+        let ready = ask(address, "GET", "/health/ready", "").await;
+        assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("draining"), "{ready}");
+        assert!(ask(address, "GET", "/metrics", "").await.starts_with("HTTP/1.1 200"));
+        GO_ON.notify_one();
+    };
+    tokio::join!(running.stop(), looking);
+    assert!(std::net::TcpStream::connect(address).is_err(), "it has ended with the service");
+}
+
+#[actix::test]
+async fn a_port_that_is_taken_ends_the_start_unless_the_listener_is_optional() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let variables = [("APP_MANAGEMENT__PORT", port.as_str())];
+    let error = service("testing", &variables).prepare().unwrap().start().await.err().unwrap();
+    assert!(matches!(error, BootError::Management { .. }), "{error}");
+    assert!(error.to_string().contains("APP_MANAGEMENT__PORT"), "{error}");
+    let development = Profile::DEVELOPMENT.name().to_owned();
+    let running = service(&development, &variables).prepare().unwrap().start().await.unwrap();
+    assert_eq!(running.management_address(), None);
+    running.stop().await;
+}
