@@ -177,3 +177,31 @@ fn every_command_that_the_documents_name_is_one_and_the_readme_names_all() {
         assert!(named.iter().any(|words| words.starts_with(command)), "`{command}` is not in {named:?}");
     }
 }
+
+#[test]
+fn sighup_takes_the_logs_levels_from_the_files_and_names_what_needs_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("config");
+    std::fs::create_dir(&config).unwrap();
+    let write = |text: &str| std::fs::write(config.join("default.toml"), text).unwrap();
+    write("[log]\nlevel = \"warn,spanbox::app=info\"\n");
+    let database = TestDatabase::fresh_blocking();
+    let process = Process::start(orders(directory.path()).envs([
+        ("PORT", "0"),
+        ("APP_MANAGEMENT__PORT", "0"),
+        ("DATABASE_URL", database.url()),
+    ]));
+    let hang_up = || {
+        assert!(Command::new("kill").args(["-HUP", &process.id().to_string()]).status().unwrap().success());
+    };
+    write("[log]\nlevel = \"inof\"\n");
+    hang_up();
+    process.wait_for("nothing changes");
+    write("[log]\nlevel = \"debug\"\n[server]\nhead_timeout = \"7s\"\n");
+    hang_up();
+    process.wait_for("these settings hold from the next start");
+    let (status, log) = process.terminate(Duration::from_secs(60));
+    assert!(status.success(), "{status}: {log}");
+    assert!(log.contains("from=warn,spanbox::app=info to=debug by=SIGHUP"), "{log}");
+    assert!(log.contains("settings=server.head_timeout"), "{log}");
+}

@@ -29,6 +29,7 @@ mod error;
 mod listener;
 mod plan;
 mod ready;
+mod reload;
 mod running;
 mod service;
 mod signals;

@@ -6,11 +6,13 @@ use futures_util::FutureExt as _;
 
 use super::BootError;
 use super::listener::Listener;
+use super::reload::Reload;
 use super::running::Running;
 use super::stops::Stops;
 use crate::actor::Actors;
 use crate::config::{
-    Config, DatabaseSettings, ManagementSettings, RedisSettings, Section, ServerSettings, TelemetrySettings,
+    Config, DatabaseSettings, Loader, ManagementSettings, RedisSettings, Section, ServerSettings,
+    TelemetrySettings,
 };
 use crate::data::{Db, Migrations, Redis};
 use crate::ext::Entry;
@@ -37,6 +39,7 @@ pub(super) enum Purpose {
 pub(super) struct Plan {
     pub(super) name: &'static str,
     pub(super) version: &'static str,
+    pub(super) loader: Loader,
     pub(super) config: Config,
     pub(super) table: RouteTable,
     pub(super) extensions: Vec<Entry>,
@@ -153,6 +156,7 @@ impl Plan {
             telemetry: telemetry.clone(),
             stops: Stops::default(),
             management: None,
+            reload: Reload::new(std::mem::take(&mut self.loader), self.config.clone()),
             thread: None,
         })
     }

@@ -7,7 +7,7 @@ use super::BootError;
 use super::plan::{Plan, Purpose};
 use super::running::Running;
 use super::service::Service;
-use crate::config::{Config, DatabaseSettings, ServerSettings, TelemetrySettings};
+use crate::config::{Config, DatabaseSettings, Loader, ServerSettings, TelemetrySettings};
 use crate::data::{Db, Migrations};
 use crate::ext::Entry;
 use crate::module::{RouteInfo, RouteTable};
@@ -25,7 +25,7 @@ impl Ready {
     pub(super) fn new(
         service: Service,
         extensions: Vec<Entry>,
-        config: Config,
+        (loader, config): (Loader, Config),
         certificate: Option<rustls::ServerConfig>,
         table: RouteTable,
     ) -> Self {
@@ -36,6 +36,7 @@ impl Ready {
             plan: Plan {
                 name: service.name,
                 version: service.version,
+                loader,
                 config,
                 table,
                 extensions,

@@ -10,6 +10,8 @@ use tokio::time::{sleep, timeout};
 use super::Signals;
 use super::error::describe;
 use super::listener::Listening;
+use super::reload::Reload;
+use super::signals::Request;
 use super::stops::Stops;
 use crate::actor::Actors;
 use crate::data::Db;
@@ -46,6 +48,7 @@ pub struct Running {
     pub(super) telemetry: Telemetry,
     /// Extensions, and what modules said to `on_stop`.
     pub(super) stops: Stops,
+    pub(super) reload: Reload,
     /// Ends after everything else.
     pub(super) management: Option<Management>,
     pub(super) thread: Option<ThreadGuard>,
@@ -140,9 +143,15 @@ impl Running {
     }
 
     /// Serves until the process is asked to stop (SIGTERM or Ctrl-C), then stops. A second request ends the process
-    /// at once, with the exit code 130.
-    pub async fn run_until(self, signals: &mut Signals) -> StopReport {
-        let signal = signals.next().await;
+    /// at once, with the exit code 130. On SIGHUP it reads the configuration again and takes `log.level`; what else has
+    /// changed is logged and holds from the next start.
+    pub async fn run_until(mut self, signals: &mut Signals) -> StopReport {
+        let signal = loop {
+            match signals.request().await {
+                Request::Stop(signal) => break signal,
+                Request::Reload => self.reload.again(&self.telemetry),
+            }
+        };
         tracing::info!(signal, "stopping");
         tokio::select! {
             report = self.stop() => report,

@@ -7,8 +7,8 @@ use opentelemetry_sdk::trace::SpanProcessor;
 use super::ready::Ready;
 use super::{BootErrors, TlsError, tls};
 use crate::config::{
-    Config, ConfigErrors, DatabaseSettings, Loader, LogSettings, ManagementSettings, RedisSettings,
-    ServerSettings, ServiceSettings, TelemetrySettings,
+    Config, DatabaseSettings, Loader, LogSettings, ManagementSettings, RedisSettings, ServerSettings,
+    ServiceSettings, TelemetrySettings,
 };
 use crate::data::Migrations;
 use crate::ext::{Entry, Extension, in_order};
@@ -189,7 +189,8 @@ impl Service {
     /// Everything that is wrong: each bad key of the settings with the file and line or the variable that set it,
     /// each missing secret, each clash of names and routes.
     pub fn prepare(mut self) -> Result<Ready, BootErrors> {
-        let config = self.load();
+        let loader = self.loader();
+        let config = loader.load();
         let extensions = in_order(std::mem::take(&mut self.extensions));
         // Outside of the service's hooks: who asks for the health brings no credentials.
         let table = RouteTable::collect([&self.root, &health_module()], &self.root);
@@ -205,7 +206,7 @@ impl Service {
             (Ok(config), Ok(certificate), Ok(extensions), Some(table))
                 if telemetry.is_empty() && modules.is_empty() =>
             {
-                Ok(Ready::new(self, extensions, config, certificate, table))
+                Ok(Ready::new(self, extensions, (loader, config), certificate, table))
             }
             (config, certificate, extensions, _) => Err(BootErrors {
                 config: config.err(),
@@ -245,7 +246,7 @@ impl Service {
 
     /// The telemetry as the settings and the environment want it.
     pub(super) fn setup(&self, config: &Config) -> Setup {
-        // `load` registers each of them.
+        // `loader` registers each of them.
         let service = config.get::<ServiceSettings>().unwrap_or_default();
         let version = service.version.unwrap_or_else(|| self.version.to_owned());
         let environment = service.environment.unwrap_or_else(|| config.profile().name().to_owned());
@@ -256,7 +257,7 @@ impl Service {
             .scraped(config.get::<ManagementSettings>().unwrap_or_default().enabled)
     }
 
-    fn load(&self) -> Result<Config, ConfigErrors> {
+    fn loader(&self) -> Loader {
         let mut loader = Loader::from_environment(self.profile.as_deref(), self.environment.iter().cloned());
         if let Some(directory) = &self.directory {
             loader = loader.directory(directory);
@@ -279,7 +280,7 @@ impl Service {
             extension.register_settings(&mut loader);
         }
         self.root.register_settings(&mut loader);
-        loader.load()
+        loader
     }
 }
 

@@ -9,7 +9,12 @@
 //! | `GET /metrics` | all metrics, as [`Exposition`](crate::telemetry::Exposition) says |
 //! | `GET /health/live` | the process answers |
 //! | `GET /health/ready` | it takes requests and everything it needs is there, else 503 with what is missing |
+//! | `GET /log` | the log's levels |
+//! | `PUT /log` | sets them: `info,orders=debug` |
+//! | `PUT /log/{target}` | sets one target's: `debug` |
+//! | `DELETE /log` | goes back to those that are configured |
 
+mod log;
 mod routes;
 
 use std::io;

@@ -4,15 +4,16 @@ use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 
-use super::Managed;
+use super::{Managed, log};
 use crate::telemetry::Exposition;
 use crate::web::{Problem, Readiness, alive, method_not_allowed, without_body};
 
-type Answer = Result<HttpResponse, Problem>;
+pub(super) type Answer = Result<HttpResponse, Problem>;
 
 pub(super) fn configure(config: &mut web::ServiceConfig) {
     config
         .service(read("/metrics", |request, managed| async move { metrics(&request, &managed) }))
+        .configure(log::configure)
         .service(read("/health/live", |_, _| async { Ok(alive().await) }))
         .service(read("/health/ready", |_, managed| async move { Ok(ready(&managed).await) }))
         .default_service(web::to(nothing_here));
@@ -58,10 +59,11 @@ async fn ready(managed: &Managed) -> HttpResponse {
 }
 
 async fn nothing_here(request: HttpRequest) -> HttpResponse {
-    let detail = format!("there is nothing at {}: see /metrics, /health/live, /health/ready", request.path());
+    let detail =
+        format!("there is nothing at {}: see /metrics, /health/live, /health/ready, /log", request.path());
     Problem::not_found(detail).error_response()
 }
 
-async fn refused(allow: &'static str) -> HttpResponse {
+pub(super) async fn refused(allow: &'static str) -> HttpResponse {
     method_not_allowed(allow).error_response()
 }

@@ -13,6 +13,7 @@ use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tracing::Dispatch;
 use tracing::dispatcher::DefaultGuard;
 
+use super::levels::LogLevels;
 use super::pipeline::Pipeline;
 use super::scrub::{ScrubbedMeters, Scrubber};
 use crate::config::{BaggageSettings, DatabaseTelemetrySettings, LimitSettings};
@@ -58,6 +59,8 @@ pub(super) struct Rules {
     pub(super) propagators: Propagators,
     pub(super) border: Border,
     pub(super) database: DatabaseTelemetrySettings,
+    /// None when the subscriber is somebody else's.
+    pub(super) levels: Option<LogLevels>,
 }
 
 /// The OpenTelemetry providers behind a [`Telemetry`]. `None` switches a signal off.
@@ -96,6 +99,7 @@ impl Telemetry {
             propagators: Propagators::default(),
             border: Border::new(&baggage.accept, &baggage.send),
             database: DatabaseTelemetrySettings::default(),
+            levels: None,
         };
         Self::assembled(providers, dispatch, None, rules)
     }
@@ -152,6 +156,12 @@ impl Telemetry {
     #[must_use]
     pub fn redactor(&self) -> &Redactor {
         self.inner.rules.scrubber.redactor()
+    }
+
+    /// The levels of the service's log, which may be changed while it runs; `None` when its subscriber is somebody else's.
+    #[must_use]
+    pub fn log_levels(&self) -> Option<&LogLevels> {
+        self.inner.rules.levels.as_ref()
     }
 
     /// The providers, to flush them or to make tracers of one's own. For meters, see [`Telemetry::meter_of`]: those of

@@ -3,21 +3,21 @@ use std::time::Duration;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::Temporality;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
 
+use super::TelemetryError;
 use super::environment::{Environment, Notices};
+use super::levels::{Directives, LogLevels};
 use super::resource::{ServiceInfo, resource};
 use super::sampler::Head;
 use super::scrub::Limits;
 use super::target::{Signal, Target, resolve};
-use super::{TelemetryError, subscriber};
 use crate::config::{LogSettings, RedactSettings, TelemetrySettings};
 use crate::context::Propagators;
 use crate::redact::{PatternError, Redactor};
 
 /// All that the settings and the variables say, before anything is made of it.
 pub(super) struct Plan {
-    pub(super) levels: Targets,
+    pub(super) levels: LogLevels,
     pub(super) propagators: Propagators,
     pub(super) redactor: Redactor,
     pub(super) limits: Limits,
@@ -59,10 +59,11 @@ impl Plan {
     ) -> Result<Self, Vec<TelemetryError>> {
         let mut wrong = Vec::new();
         let own_level = own_level(environment, notices);
-        let levels = subscriber::levels(&log.level, own_level).unwrap_or_else(|| {
+        let directives = Directives::parse(&log.level).unwrap_or_else(|_| {
             wrong.push(TelemetryError::LogLevel { value: log.level.clone() });
-            Targets::new()
+            Directives::default()
         });
+        let levels = LogLevels::new(directives, own_level);
         let redactor = redactor(&settings.redact).unwrap_or_else(|error| {
             wrong.push(error.into());
             Redactor::off()

@@ -157,7 +157,13 @@ impl Setup {
         let scrubber = Arc::new(Scrubber::new(redactor, limits.span_length));
         let TelemetrySettings { baggage, database, keep, .. } = self.settings;
         let border = Border::new(&baggage.accept, &baggage.send);
-        let rules = Rules { scrubber: Arc::clone(&scrubber), propagators, border, database };
+        let rules = Rules {
+            scrubber: Arc::clone(&scrubber),
+            propagators,
+            border,
+            database,
+            levels: Some(levels.clone()),
+        };
 
         let Some(recording) = recording else {
             let providers = Providers::default();

@@ -1,19 +1,21 @@
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use tracing::level_filters::LevelFilter;
+use tracing::subscriber::Interest;
 use tracing::{Dispatch, Level, Metadata};
 use tracing_subscriber::Registry;
-use tracing_subscriber::filter::{FilterFn, Targets, filter_fn};
-use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
 
 use super::console::Console;
 use super::handle::Providers;
+use super::levels::LogLevels;
 
 type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// The service's `tracing` subscriber: lines to the console, spans to OpenTelemetry, records to OpenTelemetry when
 /// logs are exported.
-pub(super) fn subscriber(console: Console, levels: &Targets, providers: &Providers) -> Dispatch {
+pub(super) fn subscriber(console: Console, levels: &LogLevels, providers: &Providers) -> Dispatch {
+    let gate = |lets, least| Gate { levels: levels.clone(), lets, least };
     let mut layers: Vec<BoxedLayer> = Vec::new();
     // First, so that the other layers' records are written inside the span.
     if let Some(traces) = &providers.traces {
@@ -22,73 +24,57 @@ pub(super) fn subscriber(console: Console, levels: &Targets, providers: &Provide
             .with_context_activation(true)
             .with_location(false)
             .with_threads(false);
-        layers.push(Box::new(layer.with_filter(spans(levels.clone()))));
+        layers.push(Box::new(layer.with_filter(gate(spans, LevelFilter::INFO))));
     }
-    layers.push(Box::new(console.with_filter(records(levels.clone(), |_| true))));
+    layers.push(Box::new(console.with_filter(gate(records, LevelFilter::OFF))));
     if let Some(logs) = &providers.logs {
         let bridge = OpenTelemetryTracingBridge::new(logs);
-        layers.push(Box::new(bridge.with_filter(records(levels.clone(), |target| !about_exporting(target)))));
+        layers.push(Box::new(bridge.with_filter(gate(exported, LevelFilter::OFF))));
     }
     Dispatch::new(tracing_subscriber::registry().with(layers))
+}
+
+/// Lets through what the levels as they are now let through.
+struct Gate {
+    levels: LogLevels,
+    lets: fn(&LogLevels, &Metadata<'_>) -> bool,
+    /// As verbose as this it is with any levels.
+    least: LevelFilter,
+}
+
+impl<S> Filter<S> for Gate {
+    fn enabled(&self, metadata: &Metadata<'_>, _cx: &Context<'_, S>) -> bool {
+        (self.lets)(&self.levels, metadata)
+    }
+
+    /// Remembered where the record is written, until the levels change.
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if (self.lets)(&self.levels, metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.levels.most().max(self.least))
+    }
 }
 
 /// Which `tracing` spans become OpenTelemetry's: those of level info and above, and lower ones that `log.level`
 /// lets through; none of the libraries', whose spans say what the framework's own say already.
 ///
 /// Of the records only errors: they mark the span as failed. All others are logs, and are not sent twice.
-fn spans(levels: Targets) -> FilterFn<impl Fn(&Metadata<'_>) -> bool> {
-    let most = most_verbose(&levels).max(LevelFilter::INFO);
-    filter_fn(move |metadata| {
-        let level = *metadata.level();
-        if metadata.is_event() {
-            return level == Level::ERROR;
-        }
-        (level <= Level::INFO || levels.would_enable(metadata.target(), &level))
-            && !of_library(metadata.target())
-    })
-    .with_max_level_hint(most)
-}
-
-fn records(levels: Targets, wanted: fn(&str) -> bool) -> FilterFn<impl Fn(&Metadata<'_>) -> bool> {
-    let most = most_verbose(&levels);
-    filter_fn(move |metadata| {
-        metadata.is_event()
-            && wanted(metadata.target())
-            && levels.would_enable(metadata.target(), metadata.level())
-    })
-    .with_max_level_hint(most)
-}
-
-/// `info`, or `info,orders=debug`; `None` when it is neither.
-///
-/// Stricter than `Targets`' own parser, which takes a misspelt level for a target and then logs nothing else.
-///
-/// `own` is the level of what is logged about the telemetry itself, unless the text names its target.
-pub(super) fn levels(text: &str, own: Option<LevelFilter>) -> Option<Targets> {
-    if text.trim().is_empty() {
-        return None;
+fn spans(levels: &LogLevels, metadata: &Metadata<'_>) -> bool {
+    let level = *metadata.level();
+    if metadata.is_event() {
+        return level == Level::ERROR;
     }
-    // Named targets win over these. actix logs each malformed request as an error, which any stranger can send, and
-    // each worker's start and stop.
-    let mut quiet = Targets::new()
-        .with_target("actix_http", LevelFilter::OFF)
-        .with_target("actix_server", LevelFilter::WARN);
-    if let Some(level) = own {
-        quiet = quiet.with_target(super::TARGET, level).with_target("opentelemetry", level);
-    }
-    text.split(',').map(str::trim).filter(|part| !part.is_empty()).try_fold(quiet, |levels, part| {
-        Some(match part.split_once('=') {
-            Some((target, level)) => {
-                levels.with_target(target.trim(), level.trim().parse::<LevelFilter>().ok()?)
-            }
-            None => levels.with_default(part.parse::<LevelFilter>().ok()?),
-        })
-    })
+    (level <= Level::INFO || levels.enable(metadata)) && !of_library(metadata.target())
 }
 
-fn most_verbose(levels: &Targets) -> LevelFilter {
-    let each = levels.iter().map(|(_, level)| level);
-    each.chain(levels.default_level()).max().unwrap_or(LevelFilter::OFF)
+fn records(levels: &LogLevels, metadata: &Metadata<'_>) -> bool {
+    metadata.is_event() && levels.enable(metadata)
+}
+
+fn exported(levels: &LogLevels, metadata: &Metadata<'_>) -> bool {
+    !about_exporting(metadata.target()) && records(levels, metadata)
 }
 
 fn crate_of(target: &str) -> &str {
@@ -109,35 +95,4 @@ fn of_library(target: &str) -> bool {
     about_exporting(target)
         || name.starts_with("actix")
         || matches!(name, "rustls" | "tokio" | "mio" | "reqwest" | "want" | "tokio_postgres")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_level_that_is_none_is_no_target_either() {
-        for text in ["inof", "", "info,orders", "orders=loud", "info,=x"] {
-            assert!(levels(text, None).is_none(), "{text}");
-        }
-    }
-
-    #[test]
-    fn levels_are_read_by_target() {
-        let levels = levels("warn, orders=debug", None).unwrap();
-        assert!(levels.would_enable("orders::api", &Level::DEBUG));
-        assert!(levels.would_enable("other", &Level::WARN));
-        assert!(!levels.would_enable("other", &Level::INFO));
-    }
-
-    #[test]
-    fn the_telemetrys_own_level_holds_for_what_it_logs_of_itself() {
-        let own = Some(LevelFilter::ERROR);
-        let quiet = levels("info", own).unwrap();
-        assert!(!quiet.would_enable("spanbox::telemetry", &Level::WARN));
-        assert!(!quiet.would_enable("opentelemetry_sdk", &Level::WARN));
-        assert!(quiet.would_enable("orders", &Level::INFO));
-        let named = levels("info,spanbox::telemetry=debug", own).unwrap();
-        assert!(named.would_enable("spanbox::telemetry", &Level::DEBUG));
-    }
 }

@@ -1,9 +1,12 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
 
 /// How long a program may take to start or to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -14,7 +17,15 @@ pub struct Process {
     child: Child,
     /// None of a program that only runs jobs.
     address: Option<SocketAddr>,
-    reader: Option<JoinHandle<String>>,
+    log: Arc<Log>,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// What it has logged so far.
+#[derive(Debug, Default)]
+struct Log {
+    text: Mutex<String>,
+    grown: Condvar,
 }
 
 impl Process {
@@ -42,23 +53,26 @@ impl Process {
             command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the program exists");
         let stderr = child.stderr.take().expect("stderr is piped");
         let (found, address) = channel();
+        let log = Arc::new(Log::default());
+        let written = Arc::clone(&log);
         let reader = std::thread::spawn(move || {
-            let mut log = String::new();
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 if let Some(address) = ready(&line) {
                     found.send(address).ok();
                 }
-                log.push_str(&line);
-                log.push('\n');
+                let mut text = written.text.lock();
+                text.push_str(&line);
+                text.push('\n');
+                written.grown.notify_all();
             }
-            log
         });
         match address.recv_timeout(PATIENCE) {
-            Ok(address) => Self { child, address, reader: Some(reader) },
+            Ok(address) => Self { child, address, log, reader: Some(reader) },
             Err(_) => {
                 child.kill().ok();
                 child.wait().ok();
-                panic!("the program never was ready:\n{}", reader.join().unwrap_or_default());
+                reader.join().ok();
+                panic!("the program never was ready:\n{}", log.text.lock());
             }
         }
     }
@@ -106,6 +120,17 @@ impl Process {
         exchange(self.address(), format!("{head}{body}").as_bytes())
     }
 
+    /// Waits until it has logged this text.
+    ///
+    /// # Panics
+    ///
+    /// With its log, when it never does.
+    pub fn wait_for(&self, text: &str) {
+        let mut log = self.log.text.lock();
+        let waited = self.log.grown.wait_while_for(&mut log, |log| !log.contains(text), PATIENCE);
+        assert!(!waited.timed_out(), "it never said `{text}`:\n{log}");
+    }
+
     /// Sends SIGTERM and waits for the end; answers how it ended and all that it logged.
     ///
     /// # Panics
@@ -123,8 +148,8 @@ impl Process {
             assert!(Instant::now() < deadline, "it did not end within {within:?} of SIGTERM");
             std::thread::park_timeout(Duration::from_millis(5));
         };
-        let log = self.reader.take().and_then(|reader| reader.join().ok()).unwrap_or_default();
-        (status, log)
+        self.reader.take().map(JoinHandle::join);
+        (status, std::mem::take(&mut *self.log.text.lock()))
     }
 }
 

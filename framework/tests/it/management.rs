@@ -35,7 +35,15 @@ async fn started(variables: &[(&str, &str)]) -> (Running, SocketAddr) {
 }
 
 async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) -> String {
-    let request = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{headers}\r\n");
+    send(address, method, path, headers, "").await
+}
+
+async fn send(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> String {
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {length}\r\n"
+    );
+    let request = format!("{head}{headers}\r\n{body}");
     raw(address, request.as_bytes(), Duration::from_secs(20)).await
 }
 
@@ -145,5 +153,37 @@ async fn a_port_that_is_taken_ends_the_start_unless_the_listener_is_optional() {
     let development = Profile::DEVELOPMENT.name().to_owned();
     let running = service(&development, &variables).prepare().unwrap().start().await.unwrap();
     assert_eq!(running.management_address(), None);
+    running.stop().await;
+}
+
+#[actix::test]
+async fn the_logs_levels_are_changed_while_it_runs_and_what_is_none_changes_nothing() {
+    let (running, address) = started(&[("LOG_LEVEL", "off,greeter=warn")]).await;
+    let levels = async |method: &str, path: &str, text: &str| {
+        let answer = send(address, method, path, "", text).await;
+        (answer[9..12].to_owned(), body(&answer).to_owned())
+    };
+    let ok = |text: &str| ("200".to_owned(), format!("{text}\n"));
+    assert_eq!(levels("GET", "/log", "").await, ok("off,greeter=warn"));
+    assert_eq!(levels("PUT", "/log", "error,greeter::api=info\n").await, ok("error,greeter::api=info"));
+    assert_eq!(
+        levels("PUT", "/log/greeter::db", "debug").await,
+        ok("error,greeter::api=info,greeter::db=debug")
+    );
+    for (path, text) in
+        [("/log", "loud"), ("/log", ""), ("/log", "a b=info"), ("/log/greeter", "x"), ("/log/a=b", "info")]
+    {
+        let (status, told) = levels("PUT", path, text).await;
+        assert!(
+            status == "400" && told.contains("write e.g.") || told.contains("is no level"),
+            "{path} {text}: {told}"
+        );
+    }
+    let (status, told) = levels("PUT", "/log", &"a".repeat(10_000)).await;
+    assert!(status == "413" && told.contains("8192"), "{told}");
+    assert_eq!(levels("POST", "/log", "").await.0, "405");
+    assert_eq!(levels("GET", "/log/greeter", "").await.0, "405");
+    assert_eq!(levels("GET", "/log", "").await, ok("error,greeter::api=info,greeter::db=debug"));
+    assert_eq!(levels("DELETE", "/log", "").await, ok("off,greeter=warn"));
     running.stop().await;
 }

@@ -112,3 +112,34 @@ fn a_value_that_logs_while_it_is_formatted_disturbs_nothing() {
     let messages: Vec<_> = captured.json().iter().map(|line| line["message"].clone()).collect();
     assert!(messages.ends_with(&["outer".into(), "next".into()]), "{messages:?}");
 }
+
+#[test]
+fn a_change_of_the_levels_holds_at_once_and_is_logged_with_what_was_and_who() {
+    let (telemetry, captured) = service(LogFormat::Json, "info");
+    let _thread = telemetry.enter_thread();
+    let levels = telemetry.log_levels().unwrap();
+    // One place in the code, whose interest is remembered.
+    let log = || {
+        tracing::debug!(target: "orders::api", "a detail");
+        tracing::info!(target: "orders", "a fact");
+    };
+    let seen = || {
+        log();
+        let lines = captured.json();
+        captured.lines.lock().clear();
+        let texts = lines.iter().map(|line| line["message"].as_str().unwrap().to_owned());
+        texts.collect::<Vec<_>>()
+    };
+    assert_eq!(seen(), ["a fact"]);
+    levels.set("off,orders::api=debug", "a test").unwrap();
+    assert_eq!(seen(), ["the log's levels are changed", "a detail"], "said before it was off");
+    levels.reset("a test");
+    let line = captured.json().remove(0);
+    let fields = &line["fields"];
+    assert_eq!(fields["from"], "off,orders::api=debug");
+    assert_eq!((&fields["to"], &fields["by"]), (&"info".into(), &"a test".into()));
+    assert_eq!(seen(), ["the log's levels are changed", "a fact"]);
+    levels.reset("a test");
+    assert!(levels.set("loud", "a test").is_err());
+    assert_eq!(seen(), ["a fact"], "nothing has changed");
+}
