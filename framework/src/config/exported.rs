@@ -117,6 +117,22 @@ fn objection(name: &str) -> Option<&'static str> {
     }
 }
 
+/// `[telemetry.logs]`: what becomes of log records, on stderr and exported alike.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecordSettings {
+    /// How many lines one place in the code may log within 10 s. The others are held back, and counted in one line more,
+    /// `repeated lines were held back`. What they say does not matter, only where they are written. Default 20; 0 holds
+    /// nothing back.
+    pub repeats: u32,
+}
+
+impl Default for RecordSettings {
+    fn default() -> Self {
+        Self { repeats: 20 }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -81,7 +81,7 @@ mod variables;
 
 pub use database_telemetry::DatabaseTelemetrySettings;
 pub use errors::{ConfigError, ConfigErrors, Problem};
-pub use exported::{CaptureSettings, LimitSettings, RedactSettings};
+pub use exported::{CaptureSettings, LimitSettings, RecordSettings, RedactSettings};
 pub use loaded::{Config, Entry, Explanation};
 pub use loader::Loader;
 pub use management::ManagementSettings;

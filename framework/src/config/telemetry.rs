@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::exported::{CaptureSettings, LimitSettings, RedactSettings};
+use super::exported::{CaptureSettings, LimitSettings, RecordSettings, RedactSettings};
 use super::sampling::{BaggageSettings, KeepSettings, SamplingSettings};
 use super::trust::Trust;
 use super::{DatabaseTelemetrySettings, Section, endpoint};
@@ -49,6 +49,8 @@ pub struct TelemetrySettings {
     pub limits: LimitSettings,
     /// Which headers are recorded.
     pub capture: CaptureSettings,
+    /// What is logged again and again.
+    pub logs: RecordSettings,
     /// How long the end of the process may take to send what is left. Default 5 s.
     #[serde(with = "humantime_serde")]
     pub flush_timeout: Duration,
@@ -85,6 +87,7 @@ impl Default for TelemetrySettings {
             redact: RedactSettings::default(),
             limits: LimitSettings::default(),
             capture: CaptureSettings::default(),
+            logs: RecordSettings::default(),
             flush_timeout: Duration::from_secs(5),
             database: DatabaseTelemetrySettings::default(),
         }

@@ -15,6 +15,7 @@ use tracing::dispatcher::DefaultGuard;
 
 use super::levels::LogLevels;
 use super::pipeline::Pipeline;
+use super::repeats::Repeats;
 use super::scrub::{ScrubbedMeters, Scrubber};
 use crate::config::{BaggageSettings, DatabaseTelemetrySettings, LimitSettings};
 use crate::context::{Border, Propagators};
@@ -61,6 +62,8 @@ pub(super) struct Rules {
     pub(super) database: DatabaseTelemetrySettings,
     /// None when the subscriber is somebody else's.
     pub(super) levels: Option<LogLevels>,
+    /// None when nothing is held back.
+    pub(super) repeats: Option<Arc<Repeats>>,
 }
 
 /// The OpenTelemetry providers behind a [`Telemetry`]. `None` switches a signal off.
@@ -100,6 +103,7 @@ impl Telemetry {
             border: Border::new(&baggage.accept, &baggage.send),
             database: DatabaseTelemetrySettings::default(),
             levels: None,
+            repeats: None,
         };
         Self::assembled(providers, dispatch, None, rules)
     }
@@ -175,6 +179,13 @@ impl Telemetry {
     #[must_use]
     pub fn database(&self) -> &DatabaseTelemetrySettings {
         &self.inner.rules.database
+    }
+
+    /// Says what was held back of the log and not said yet.
+    pub(super) fn tell_repeats(&self) {
+        if let Some(repeats) = &self.inner.rules.repeats {
+            repeats.tell();
+        }
     }
 
     pub(super) fn pipeline(&self) -> Option<&Pipeline> {

@@ -42,7 +42,8 @@
 //!   [`Redactor`](crate::redact::Redactor) hides what is personal or secret, and what is too long is cut:
 //!   `[telemetry.redact]` and `[telemetry.limits]`.
 //! - **Logs.** Every `tracing` record is one line on stderr, with the ids of the span that is current in
-//!   OpenTelemetry's context; control characters are escaped. `tracing` spans and OpenTelemetry's are each other's
+//!   OpenTelemetry's context; control characters are escaped. What one place in the code logs again and again is held
+//!   back and counted: `[telemetry.logs]`. `tracing` spans and OpenTelemetry's are each other's
 //!   parents and children.
 //! - **Spans of your own.** [`traced`](crate::traced) for a function, [`span`] for a future or a block; [`set_attribute`],
 //!   [`add_event`], [`add_link`] and [`record_error`] for the one that is current, [`trace_id`] for who asks for support.
@@ -87,6 +88,7 @@ mod pipeline;
 mod plan;
 mod prometheus;
 mod relay;
+mod repeats;
 mod resource;
 mod sampler;
 mod scrub;

@@ -86,7 +86,7 @@ impl Outage {
     }
 }
 
-fn with(logs: &LateDispatch, log: impl FnOnce()) {
+pub(super) fn with(logs: &LateDispatch, log: impl FnOnce()) {
     if let Some(dispatch) = logs.get().and_then(WeakDispatch::upgrade) {
         tracing::dispatcher::with_default(&dispatch, log);
     }

@@ -94,6 +94,7 @@ impl Telemetry {
     /// What cannot be sent by then is given up and counted as lost. A second call finds nothing to do.
     pub fn shutdown(&self, timeout: Duration) -> ShutdownReport {
         let start = Instant::now();
+        self.tell_repeats();
         if let Some(pipeline) = self.pipeline() {
             // A little earlier than the timeout, so that what is given up is also counted.
             pipeline.cutoff.send_replace(Some(start + timeout.mul_f64(0.95)));

@@ -24,14 +24,15 @@ use super::pipeline::Pipeline;
 use super::plan::{Batching, Plan, Reading, Recording};
 use super::prometheus::Scrape;
 use super::relay::{Counted, Line, Relay, Tally};
+use super::repeats::Repeats;
 use super::resource::ServiceInfo;
 use super::sampler::Head;
 use super::scrub::{Limits, ScrubbedLogs, Scrubber};
 use super::target::Target;
 use super::variables::{self, Variable};
 use super::worker::Worker;
-use super::{TelemetryError, client, subscriber};
-use crate::config::{LogSettings, TelemetrySettings};
+use super::{TelemetryError, client, repeats, subscriber};
+use crate::config::{LogSettings, RecordSettings, TelemetrySettings};
 use crate::context::Border;
 
 /// Puts a service's [`Telemetry`] together: what it says of itself, where it goes, what is sampled, and the logs.
@@ -155,19 +156,24 @@ impl Setup {
         let format = self.log.format;
         let console = Console::new(self.info.name.clone(), format, no_colour, self.output, redactor.clone());
         let scrubber = Arc::new(Scrubber::new(redactor, limits.span_length));
-        let TelemetrySettings { baggage, database, keep, .. } = self.settings;
+        let TelemetrySettings { baggage, database, keep, logs: RecordSettings { repeats: most }, .. } = self.settings;
         let border = Border::new(&baggage.accept, &baggage.send);
+        let warnings = Arc::new(LateDispatch::new());
+        let repeats = (most > 0).then(|| Repeats::new(most, repeats::WINDOW, Arc::clone(&warnings)));
         let rules = Rules {
             scrubber: Arc::clone(&scrubber),
             propagators,
             border,
             database,
             levels: Some(levels.clone()),
+            repeats: repeats.clone(),
         };
 
         let Some(recording) = recording else {
             let providers = Providers::default();
-            let dispatch = subscriber::subscriber(console, &levels, &providers);
+            let dispatch = subscriber::subscriber(console, &levels, repeats, &providers);
+            // It is filled here or below.
+            let _ = warnings.set(dispatch.downgrade());
             tracing::dispatcher::with_default(&dispatch, || notices.log());
             return Ok(Telemetry::assembled(providers, Some(dispatch), None, rules));
         };
@@ -182,7 +188,6 @@ impl Setup {
             head = head.holding(Arc::clone(&held));
             pipeline.held = Some(held);
         }
-        let warnings = Arc::new(LateDispatch::new());
         let exports = traces.is_some() || metrics.is_some() || logs.is_some();
         let worker = if exports { Some(Worker::start()?) } else { None };
         let assembly =
@@ -197,8 +202,7 @@ impl Setup {
             held.observe(&metrics.meter(SCOPE));
         }
         pipeline.scrape = scrape;
-        let dispatch = subscriber::subscriber(console, &levels, &providers);
-        // It is filled here and nowhere else.
+        let dispatch = subscriber::subscriber(console, &levels, repeats, &providers);
         let _ = warnings.set(dispatch.downgrade());
         tracing::dispatcher::with_default(&dispatch, || notices.log());
         Ok(Telemetry::assembled(providers, Some(dispatch), Some(pipeline), rules))

@@ -1,21 +1,30 @@
+use std::sync::Arc;
+
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
-use tracing::{Dispatch, Level, Metadata};
+use tracing::{Dispatch, Event, Level, Metadata};
 use tracing_subscriber::Registry;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
 
 use super::console::Console;
 use super::handle::Providers;
 use super::levels::LogLevels;
+use super::repeats::Repeats;
 
 type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// The service's `tracing` subscriber: lines to the console, spans to OpenTelemetry, records to OpenTelemetry when
 /// logs are exported.
-pub(super) fn subscriber(console: Console, levels: &LogLevels, providers: &Providers) -> Dispatch {
-    let gate = |lets, least| Gate { levels: levels.clone(), lets, least };
+pub(super) fn subscriber(
+    console: Console,
+    levels: &LogLevels,
+    repeats: Option<Arc<Repeats>>,
+    providers: &Providers,
+) -> Dispatch {
+    let gate = |lets, least, repeats| Gate { levels: levels.clone(), lets, least, repeats };
     let mut layers: Vec<BoxedLayer> = Vec::new();
     // First, so that the other layers' records are written inside the span.
     if let Some(traces) = &providers.traces {
@@ -24,13 +33,15 @@ pub(super) fn subscriber(console: Console, levels: &LogLevels, providers: &Provi
             .with_context_activation(true)
             .with_location(false)
             .with_threads(false);
-        layers.push(Box::new(layer.with_filter(gate(spans, LevelFilter::INFO))));
+        layers.push(Box::new(layer.with_filter(gate(spans, LevelFilter::INFO, None))));
     }
-    layers.push(Box::new(console.with_filter(gate(records, LevelFilter::OFF))));
+    let mut lines: Vec<BoxedLayer> = vec![Box::new(console)];
     if let Some(logs) = &providers.logs {
         let bridge = OpenTelemetryTracingBridge::new(logs);
-        layers.push(Box::new(bridge.with_filter(gate(exported, LevelFilter::OFF))));
+        lines.push(Box::new(bridge.with_filter(filter_fn(|metadata| !about_exporting(metadata.target())))));
     }
+    // One gate for both, so that a line is counted once.
+    layers.push(Box::new(lines.with_filter(gate(records, LevelFilter::OFF, repeats))));
     Dispatch::new(tracing_subscriber::registry().with(layers))
 }
 
@@ -40,6 +51,7 @@ struct Gate {
     lets: fn(&LogLevels, &Metadata<'_>) -> bool,
     /// As verbose as this it is with any levels.
     least: LevelFilter,
+    repeats: Option<Arc<Repeats>>,
 }
 
 impl<S> Filter<S> for Gate {
@@ -49,7 +61,17 @@ impl<S> Filter<S> for Gate {
 
     /// Remembered where the record is written, until the levels change.
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if (self.lets)(&self.levels, metadata) { Interest::always() } else { Interest::never() }
+        match (self.lets)(&self.levels, metadata) {
+            false => Interest::never(),
+            // What may be held back must be asked for each time: `event_enabled` alone is not enough to the registry.
+            true if self.repeats.is_some() => Interest::sometimes(),
+            true => Interest::always(),
+        }
+    }
+
+    /// Asked for what the levels let through.
+    fn event_enabled(&self, event: &Event<'_>, _cx: &Context<'_, S>) -> bool {
+        self.repeats.as_ref().is_none_or(|repeats| repeats.let_through(event.metadata()))
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
@@ -71,10 +93,6 @@ fn spans(levels: &LogLevels, metadata: &Metadata<'_>) -> bool {
 
 fn records(levels: &LogLevels, metadata: &Metadata<'_>) -> bool {
     metadata.is_event() && levels.enable(metadata)
-}
-
-fn exported(levels: &LogLevels, metadata: &Metadata<'_>) -> bool {
-    !about_exporting(metadata.target()) && records(levels, metadata)
 }
 
 fn crate_of(target: &str) -> &str {

@@ -1,5 +1,6 @@
 mod logs;
 mod parents;
+mod repeats;
 mod scrub;
 mod setup;
 
