@@ -63,6 +63,7 @@ impl Plan {
         telemetry: &Telemetry,
         began: Instant,
     ) -> Result<Running, BootError> {
+        telemetry.observe_process();
         self.management = self.start_management(telemetry)?;
         let db = self.open_database(telemetry).await?;
         let actors = Actors::new(telemetry.clone());

@@ -15,7 +15,9 @@ use tracing::dispatcher::DefaultGuard;
 
 use super::levels::LogLevels;
 use super::pipeline::Pipeline;
+use super::process;
 use super::repeats::Repeats;
+use super::runtimes::{self, Runtimes};
 use super::scrub::{ScrubbedMeters, Scrubber};
 use crate::config::{BaggageSettings, DatabaseTelemetrySettings, LimitSettings};
 use crate::context::{Border, Propagators};
@@ -52,6 +54,7 @@ struct Inner {
     installed: AtomicBool,
     pipeline: Option<Pipeline>,
     rules: Rules,
+    runtimes: Runtimes,
 }
 
 /// What holds for all that a service records and passes on.
@@ -130,6 +133,7 @@ impl Telemetry {
                 installed: AtomicBool::new(false),
                 pipeline,
                 rules,
+                runtimes: Runtimes::default(),
             }),
         }
     }
@@ -181,6 +185,14 @@ impl Telemetry {
         &self.inner.rules.database
     }
 
+    /// Measures the process, and the runtimes of the threads that belong to the service.
+    pub(crate) fn observe_process(&self) {
+        if let Some(meter) = self.meter() {
+            process::observe(meter);
+            self.inner.runtimes.observe(meter);
+        }
+    }
+
     /// Says what was held back of the log and not said yet.
     pub(super) fn tell_repeats(&self) {
         if let Some(repeats) = &self.inner.rules.repeats {
@@ -228,7 +240,10 @@ impl Telemetry {
     pub fn enter_thread(&self) -> ThreadGuard {
         // What every thread has already costs each record more when a thread has it once again.
         let own = self.inner.dispatch.as_ref().filter(|_| !self.inner.installed.load(Ordering::Relaxed));
-        ThreadGuard { _default: own.map(tracing::dispatcher::set_default) }
+        ThreadGuard {
+            _default: own.map(tracing::dispatcher::set_default),
+            _runtime: self.inner.runtimes.enter(),
+        }
     }
 }
 
@@ -275,4 +290,5 @@ impl std::fmt::Debug for Telemetry {
 #[must_use]
 pub struct ThreadGuard {
     _default: Option<DefaultGuard>,
+    _runtime: Option<runtimes::Entered>,
 }

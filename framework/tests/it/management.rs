@@ -187,3 +187,31 @@ async fn the_logs_levels_are_changed_while_it_runs_and_what_is_none_changes_noth
     assert_eq!(levels("DELETE", "/log", "").await, ok("off,greeter=warn"));
     running.stop().await;
 }
+
+#[cfg(target_os = "linux")]
+#[actix::test]
+async fn the_process_and_its_runtimes_are_measured() {
+    let (running, address) = started(&[]).await;
+    let text = ask(address, "GET", "/metrics", "").await;
+    let value = |series: &str| -> f64 {
+        let line = text.lines().find(|line| line.starts_with(&format!("{series} ")));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
+            .unwrap_or_else(|| panic!("no {series} in {text}"))
+    };
+    let scope = "{otel_scope_name=\"spanbox\"}";
+    for mode in ["system", "user"] {
+        let series =
+            format!("process_cpu_time_seconds_total{{cpu_mode=\"{mode}\",otel_scope_name=\"spanbox\"}}");
+        assert!(value(&series) >= 0.0);
+    }
+    assert!(value(&format!("process_memory_usage_bytes{scope}")) > f64::from(1 << 20));
+    assert!(value(&format!("process_memory_virtual_bytes{scope}")) > f64::from(1 << 20));
+    assert!(value(&format!("process_thread_count{scope}")) >= 3.0);
+    assert!(value(&format!("process_unix_file_descriptor_count{scope}")) >= 3.0);
+    assert!(value(&format!("process_uptime_seconds{scope}")) >= 0.0);
+    // The one that started it, a worker, and the management listener's.
+    assert_eq!(value(&format!("spanbox_runtime_threads{scope}")), 3.0, "{text}");
+    assert!(value(&format!("spanbox_runtime_busy_time_seconds_total{scope}")) > 0.0);
+    assert!(text.contains("service_version=\"1.2.3\""), "{text}");
+    running.stop().await;
+}
