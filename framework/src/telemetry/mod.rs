@@ -97,6 +97,7 @@ mod scrub;
 mod setup;
 mod span;
 mod subscriber;
+mod tally;
 mod target;
 mod tls;
 #[doc(hidden)]

@@ -27,6 +27,14 @@ struct State {
     announced: bool,
     failures: u64,
     lost: u64,
+    overflow: Overflow,
+}
+
+/// What found the queue full, which may happen without a failure.
+#[derive(Clone, Copy, Debug, Default)]
+struct Overflow {
+    told_at: Option<Instant>,
+    told: u64,
 }
 
 impl Outage {
@@ -60,6 +68,29 @@ impl Outage {
         });
     }
 
+    /// So many have found the queue full since the start.
+    pub(super) fn overflowed(&self, now: Instant, dropped: u64, logs: &LateDispatch) {
+        let since = {
+            let mut state = self.state.lock();
+            let Overflow { told_at, told } = state.overflow;
+            let soon = told_at.is_some_and(|at| now.saturating_duration_since(at) < REMINDER);
+            if dropped == told || soon {
+                return;
+            }
+            state.overflow = Overflow { told_at: Some(now), told: dropped };
+            dropped - told
+        };
+        with(logs, || {
+            tracing::warn!(
+                target: TARGET,
+                endpoint = %self.endpoint,
+                dropped = since,
+                "{} are dropped: they come faster than they are exported; this is said at most once a minute",
+                self.signal
+            );
+        });
+    }
+
     /// An export succeeded. An end is logged only when the beginning was.
     pub(super) fn succeeded(&self, logs: &LateDispatch) {
         let ended = {
@@ -68,8 +99,8 @@ impl Outage {
                 return;
             }
             // The time of the last warning stays, so that a collector that comes and goes is no flood either.
-            let logged_at = state.logged_at;
-            std::mem::replace(&mut *state, State { logged_at, ..State::default() })
+            let State { logged_at, overflow, .. } = *state;
+            std::mem::replace(&mut *state, State { logged_at, overflow, ..State::default() })
         };
         if ended.announced {
             with(logs, || {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::handle::{Providers, Telemetry};
 use super::keep::Held;
 use super::prometheus::Scrape;
-use super::relay::Tally;
+use super::tally::Tally;
 
 /// What a [`Telemetry`] that exports knows of its exporters.
 #[derive(Debug)]

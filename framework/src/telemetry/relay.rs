@@ -1,34 +1,25 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use opentelemetry::trace::Span as _;
 use opentelemetry::{Context, InstrumentationScope, logs::Severity};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::{LogBatch, LogExporter, LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::metrics::Temporality;
-use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
 use tokio::sync::watch;
 
 use super::client::Cause;
 use super::outage::{LateDispatch, Outage};
+use super::tally::Tally;
 use super::target::Target;
 use super::worker::Worker;
-
-/// What became of one signal.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    /// Given to the processor. Not counted for metrics, which have none.
-    pub(super) accepted: AtomicU64,
-    /// In exports that the collector confirmed.
-    pub(super) sent: AtomicU64,
-    /// In exports that failed.
-    pub(super) failed: AtomicU64,
-}
 
 /// What all exports of one signal share: the worker they run on, their deadlines, and the accounts.
 pub(super) struct Line {
@@ -55,11 +46,12 @@ impl Line {
         Self { worker, timeout: target.timeout, cutoff, tally, outage, cause, logs }
     }
 
-    /// One export of `count` items, to its end: success, failure, the timeout or the cut-off.
+    /// One export, which counts for so many of what was accepted and holds so many items, to its end: success, failure,
+    /// the timeout or the cut-off.
     ///
     /// An export that met a connection which the other side had closed is made again, once. The exporter retries
     /// what the collector asks to have retried, but takes this, over gRPC, for a final answer.
-    async fn send<F>(&self, count: u64, mut export: impl FnMut() -> F) -> OTelSdkResult
+    async fn send<F>(&self, (count, items): (u64, u64), mut export: impl FnMut() -> F) -> OTelSdkResult
     where
         F: Future<Output = OTelSdkResult>,
     {
@@ -69,6 +61,8 @@ impl Line {
                 other => other,
             }
         };
+        let began = Instant::now();
+        self.tally.export_begins(items);
         let result = self
             .worker
             .drive(async {
@@ -82,6 +76,8 @@ impl Line {
                 }
             })
             .await;
+        self.tally.export_ended(items, began.elapsed(), &result);
+        self.outage.overflowed(Instant::now(), self.tally.dropped.load(Ordering::Relaxed), &self.logs);
         match &result {
             Ok(()) => {
                 self.tally.sent.fetch_add(count, Ordering::Relaxed);
@@ -137,7 +133,8 @@ impl<E> fmt::Debug for Relay<E> {
 impl<E: SpanExporter> SpanExporter for Relay<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         // The exporter itself clones the batch for each attempt it makes; one more is no more than that.
-        self.line.send(batch.len() as u64, || self.exporter.export(batch.clone())).await
+        let count = batch.len() as u64;
+        self.line.send((count, count), || self.exporter.export(batch.clone())).await
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -152,7 +149,8 @@ impl<E: SpanExporter> SpanExporter for Relay<E> {
 impl<E: LogExporter> LogExporter for Relay<E> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let records: Vec<_> = batch.iter().collect();
-        self.line.send(records.len() as u64, || self.exporter.export(LogBatch::new(&records))).await
+        let count = records.len() as u64;
+        self.line.send((count, count), || self.exporter.export(LogBatch::new(&records))).await
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -166,7 +164,7 @@ impl<E: LogExporter> LogExporter for Relay<E> {
 
 impl<E: PushMetricExporter> PushMetricExporter for Relay<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        self.line.send(1, || self.exporter.export(metrics)).await
+        self.line.send((1, points(metrics)), || self.exporter.export(metrics)).await
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -182,7 +180,26 @@ impl<E: PushMetricExporter> PushMetricExporter for Relay<E> {
     }
 }
 
-/// Counts what a processor is given: the batch processors drop what their queue cannot hold and tell nobody.
+/// The data points of all metrics.
+fn points(metrics: &ResourceMetrics) -> u64 {
+    fn of<T>(data: &MetricData<T>) -> usize {
+        match data {
+            MetricData::Gauge(gauge) => gauge.data_points().count(),
+            MetricData::Sum(sum) => sum.data_points().count(),
+            MetricData::Histogram(histogram) => histogram.data_points().count(),
+            MetricData::ExponentialHistogram(histogram) => histogram.data_points().count(),
+        }
+    }
+    let metrics = metrics.scope_metrics().flat_map(ScopeMetrics::metrics);
+    let points = metrics.map(|metric| match metric.data() {
+        AggregatedMetrics::F64(data) => of(data),
+        AggregatedMetrics::U64(data) => of(data),
+        AggregatedMetrics::I64(data) => of(data),
+    });
+    points.sum::<usize>() as u64
+}
+
+/// Counts what a processor is given, and drops what its queue cannot hold: the batch processors tell nobody of it.
 #[derive(Debug)]
 pub(super) struct Counted<P> {
     processor: P,
@@ -197,12 +214,14 @@ impl<P> Counted<P> {
 
 impl<P: SpanProcessor> SpanProcessor for Counted<P> {
     fn on_start(&self, span: &mut Span, cx: &Context) {
+        self.tally.began(span.span_context(), cx);
         self.processor.on_start(span, cx);
     }
 
     fn on_end(&self, span: SpanData) {
-        self.tally.accepted.fetch_add(1, Ordering::Relaxed);
-        self.processor.on_end(span);
+        if self.tally.admit() {
+            self.processor.on_end(span);
+        }
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -220,8 +239,9 @@ impl<P: SpanProcessor> SpanProcessor for Counted<P> {
 
 impl<P: LogProcessor> LogProcessor for Counted<P> {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
-        self.tally.accepted.fetch_add(1, Ordering::Relaxed);
-        self.processor.emit(record, scope);
+        if self.tally.admit() {
+            self.processor.emit(record, scope);
+        }
     }
 
     fn force_flush(&self) -> OTelSdkResult {

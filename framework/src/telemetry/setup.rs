@@ -23,11 +23,12 @@ use super::outage::LateDispatch;
 use super::pipeline::Pipeline;
 use super::plan::{Batching, Plan, Reading, Recording};
 use super::prometheus::Scrape;
-use super::relay::{Counted, Line, Relay, Tally};
+use super::relay::{Counted, Line, Relay};
 use super::repeats::Repeats;
 use super::resource::ServiceInfo;
 use super::sampler::Head;
 use super::scrub::{Limits, ScrubbedLogs, Scrubber};
+use super::tally::Tally;
 use super::target::Target;
 use super::variables::{self, Variable};
 use super::worker::Worker;
@@ -156,7 +157,8 @@ impl Setup {
         let format = self.log.format;
         let console = Console::new(self.info.name.clone(), format, no_colour, self.output, redactor.clone());
         let scrubber = Arc::new(Scrubber::new(redactor, limits.span_length));
-        let TelemetrySettings { baggage, database, keep, logs: RecordSettings { repeats: most }, .. } = self.settings;
+        let TelemetrySettings { baggage, database, keep, logs: RecordSettings { repeats: most }, .. } =
+            self.settings;
         let border = Border::new(&baggage.accept, &baggage.send);
         let warnings = Arc::new(LateDispatch::new());
         let repeats = (most > 0).then(|| Repeats::new(most, repeats::WINDOW, Arc::clone(&warnings)));
@@ -205,7 +207,12 @@ impl Setup {
         let dispatch = subscriber::subscriber(console, &levels, repeats, &providers);
         let _ = warnings.set(dispatch.downgrade());
         tracing::dispatcher::with_default(&dispatch, || notices.log());
-        Ok(Telemetry::assembled(providers, Some(dispatch), Some(pipeline), rules))
+        let tallies = [&pipeline.spans, &pipeline.metrics, &pipeline.logs].map(Arc::clone);
+        let telemetry = Telemetry::assembled(providers, Some(dispatch), Some(pipeline), rules);
+        if let Some(meter) = telemetry.meter() {
+            tallies.iter().for_each(|tally| tally.observe(meter));
+        }
+        Ok(telemetry)
     }
 
     fn variables_read(&self) -> Environment {
@@ -253,6 +260,7 @@ impl Assembly<'_> {
             let cause = Cause::default();
             let exporter = client::spans(&target, &worker, &cause)?;
             let tally = self.pipeline.spans.clone();
+            tally.describe(&target, Some(batching.queue));
             let config = SpanBatchConfig::default()
                 .with_max_queue_size(batching.queue)
                 .with_max_export_batch_size(batching.batch)
@@ -289,6 +297,7 @@ impl Assembly<'_> {
             let cause = Cause::default();
             let exporter = client::metrics(&target, reading.temporality, &worker, &cause)?;
             let tally = self.pipeline.metrics.clone();
+            tally.describe(&target, None);
             let relay = Relay::new(exporter, self.line(&target, worker, &tally, cause));
             let reader = PeriodicReader::builder(relay).with_interval(reading.interval).build();
             if scraped && reading.temporality == Temporality::Cumulative {
@@ -309,6 +318,7 @@ impl Assembly<'_> {
         let cause = Cause::default();
         let exporter = client::logs(&target, &worker, &cause)?;
         let tally = self.pipeline.logs.clone();
+        tally.describe(&target, Some(batching.queue));
         let config = LogBatchConfig::default()
             .with_max_queue_size(batching.queue)
             .with_max_export_batch_size(batching.batch)

@@ -1,6 +1,8 @@
 mod collected;
 mod gate;
 #[cfg(test)]
+mod sdk_tests;
+#[cfg(test)]
 mod secure_tests;
 mod servers;
 #[cfg(test)]
