@@ -49,6 +49,9 @@ pub struct TelemetrySettings {
     pub limits: LimitSettings,
     /// Which headers are recorded.
     pub capture: CaptureSettings,
+    /// Whether the sizes of the bodies of requests and answers are measured, which is two measurements more a request.
+    /// Default false.
+    pub body_sizes: bool,
     /// What is logged again and again.
     pub logs: RecordSettings,
     /// How long the end of the process may take to send what is left. Default 5 s.
@@ -87,6 +90,7 @@ impl Default for TelemetrySettings {
             redact: RedactSettings::default(),
             limits: LimitSettings::default(),
             capture: CaptureSettings::default(),
+            body_sizes: false,
             logs: RecordSettings::default(),
             flush_timeout: Duration::from_secs(5),
             database: DatabaseTelemetrySettings::default(),

@@ -1,7 +1,9 @@
 //! How much a body may hold and how long it may take, whoever reads it.
 
+use std::cell::Cell;
 use std::future::Future as _;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::time::{Sleep, sleep};
 
+use super::bodies::Received;
 use crate::config::ServerSettings;
 
 /// The limits of one request.
@@ -37,16 +40,25 @@ impl Limits {
         request.app_data::<Self>().cloned().unwrap_or_else(|| Self::new(&ServerSettings::default()))
     }
 
-    /// Puts the limits on the body of a request that has one, before anyone reads it.
-    pub(super) fn apply(&self, request: &mut ServiceRequest) {
+    /// Puts the limits on the body of a request that has one, before anyone reads it. Its size is counted if that is
+    /// wanted.
+    pub(super) fn apply(&self, request: &mut ServiceRequest, measured: bool) -> Option<Received> {
         // HTTP/2 announces a body by no header: whether there may be one, only the payload itself says.
         let inner = match request.take_payload() {
-            Payload::None => return,
+            Payload::None => return None,
             payload => payload,
         };
         let declared = request.headers().get(CONTENT_LENGTH);
         let declared = declared.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        let received = measured.then(|| match declared {
+            Some(length) => Received::Declared(length as u64),
+            None => Received::Counted(Rc::default()),
+        });
         let body = Limited {
+            counted: match &received {
+                Some(Received::Counted(counted)) => Some(Rc::clone(counted)),
+                _ => None,
+            },
             // A declared length tells before a byte is read.
             left: if declared.is_some_and(|length| length > self.max_body_bytes) {
                 None
@@ -57,11 +69,14 @@ impl Limits {
             deadline: Box::pin(sleep(self.body_timeout)),
         };
         request.set_payload(Payload::Stream { payload: Box::pin(body) });
+        received
     }
 }
 
 struct Limited {
     inner: Payload,
+    /// The bytes that have come, if somebody wants to know.
+    counted: Option<Rc<Cell<u64>>>,
     /// How many bytes may still come; `None` when it was too much.
     left: Option<usize>,
     deadline: Pin<Box<Sleep>>,
@@ -74,6 +89,9 @@ impl Stream for Limited {
         let Some(left) = self.left else { return Poll::Ready(Some(Err(PayloadError::Overflow))) };
         match Pin::new(&mut self.inner).poll_next(cx) {
             Poll::Ready(Some(Ok(chunk))) => {
+                if let Some(counted) = &self.counted {
+                    counted.set(counted.get() + chunk.len() as u64);
+                }
                 self.left = left.checked_sub(chunk.len());
                 Poll::Ready(Some(if self.left.is_some() { Ok(chunk) } else { Err(PayloadError::Overflow) }))
             }

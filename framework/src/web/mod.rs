@@ -2,7 +2,7 @@
 //!
 //! Every route of a [`Module`](crate::module::Module) runs inside one SERVER span named `{METHOD} {http.route}`
 //! with the stable HTTP conventions, and is measured by `http.server.request.duration` and
-//! `http.server.active_requests`. An error becomes a problem document ([`Problem`]); a panic becomes a 500 and the
+//! `http.server.active_requests`, and with `telemetry.body_sizes` by the sizes of its bodies. An error becomes a problem document ([`Problem`]); a panic becomes a 500 and the
 //! worker lives on; a client that goes away ends the span and the gauge all the same.
 //!
 //! ```
@@ -27,6 +27,7 @@
 //! `active_requests` when a request is dropped. The two have not been measured side by side. Who wraps it around routes
 //! all the same gets right parents: its span is a child of ours, also when the request brings a `traceparent`.
 
+mod bodies;
 mod excluded;
 mod extract;
 mod headers;

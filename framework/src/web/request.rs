@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::body::BoxBody;
-use actix_web::dev::{ResponseHead, Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::error::InternalError;
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{ConnectionType, Method, StatusCode};
@@ -20,6 +20,7 @@ use opentelemetry::Context;
 use opentelemetry::trace::FutureExt as _;
 use tokio::time::timeout;
 
+use super::bodies::Received;
 use super::limits::Limits;
 use super::problem::{Problem, from_foreign, is_problem, kind_of};
 use super::roots::Roots;
@@ -105,8 +106,8 @@ where
     actix_web::dev::forward_ready!(service);
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        self.layer.limits.apply(&mut request);
-        let exchange = Exchange::begin(&self.layer, &request);
+        let received = self.layer.limits.apply(&mut request, self.layer.signals.measures_bodies());
+        let exchange = Exchange::begin(&self.layer, &request, received);
         let cx = exchange.cx.clone();
         if matches!(self.layer.target, Target::Mount(_)) {
             // Whoever reads the headers below this span (another instrumentation) continues from here, and learns of the
@@ -165,8 +166,8 @@ where
         Ok(response) => (response, error),
         Err(panic) => (panicked(&exchange.cx, &*panic).error_response(), Some("panic")),
     };
-    exchange.end(http.as_ref(), response.head(), error);
     let response = if head { without_body(response) } else { response };
+    let response = exchange.end(http.as_ref(), response, error);
     match http {
         Some(http) => Ok(ServiceResponse::new(http, response)),
         None => Err(InternalError::from_response("a mounted service failed", response).into()),
@@ -267,11 +268,12 @@ struct Exchange {
     signals: Arc<WebSignals>,
     cx: Context,
     sample: Sample,
+    received: Option<Received>,
     ended: bool,
 }
 
 impl Exchange {
-    fn begin(layer: &RequestLayer, request: &ServiceRequest) -> Self {
+    fn begin(layer: &RequestLayer, request: &ServiceRequest, received: Option<Received>) -> Self {
         let sample = Sample {
             started: Instant::now(),
             method: known_method(request.method()),
@@ -281,15 +283,21 @@ impl Exchange {
         };
         let cx = layer.signals.context(request, &layer.target, &layer.roots);
         layer.signals.began(&sample);
-        Self { signals: Arc::clone(&layer.signals), cx, sample, ended: false }
+        Self { signals: Arc::clone(&layer.signals), cx, sample, received, ended: false }
     }
 
-    fn end(mut self, request: Option<&HttpRequest>, response: &ResponseHead, error: Option<&'static str>) {
+    fn end(
+        mut self,
+        request: Option<&HttpRequest>,
+        response: HttpResponse,
+        error: Option<&'static str>,
+    ) -> HttpResponse {
         self.ended = true;
         if let Target::Mount(_) = self.sample.target {
             self.sample.pattern = request.and_then(HttpRequest::match_pattern);
         }
-        self.signals.ended(&self.cx, &self.sample, Some(response), error);
+        self.signals.ended(&self.cx, &self.sample, Some(response.head()), error);
+        self.signals.measure_bodies(&self.sample, self.received.as_ref(), response, error)
     }
 }
 

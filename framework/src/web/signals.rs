@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use actix_web::HttpResponse;
 use actix_web::dev::{ResponseHead, ServiceRequest};
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::http::{StatusCode, Version};
@@ -15,6 +16,7 @@ use opentelemetry_semantic_conventions::attribute::{
     USER_AGENT_ORIGINAL,
 };
 
+use super::bodies::{Bodies, Received};
 use super::excluded::Excluded;
 use super::headers::Headers;
 use super::request::Target;
@@ -53,6 +55,8 @@ pub(crate) struct WebSignals {
 struct WebMetrics {
     duration: Histogram<f64>,
     active: UpDownCounter<i64>,
+    /// None unless they are wanted.
+    bodies: Option<Bodies>,
 }
 
 impl WebSignals {
@@ -72,6 +76,7 @@ impl WebSignals {
                 .with_unit("{request}")
                 .with_description("Requests that are being answered.")
                 .build(),
+            bodies: settings.body_sizes.then(|| Bodies::new(meter)),
         });
         let silent = root.with_telemetry_suppressed();
         Self {
@@ -186,6 +191,30 @@ impl WebSignals {
             metrics.active.add(-1, &sample.active_attributes());
             metrics.duration.record(sample.elapsed().as_secs_f64(), &sample.attributes(status, error));
         }
+    }
+}
+
+impl WebSignals {
+    pub(super) fn measures_bodies(&self) -> bool {
+        self.metrics.as_ref().is_some_and(|metrics| metrics.bodies.is_some())
+    }
+
+    /// Measures the bodies of a request that has ended and of its answer, if that is wanted.
+    pub(super) fn measure_bodies(
+        &self,
+        sample: &Sample,
+        received: Option<&Received>,
+        response: HttpResponse,
+        error: Option<&'static str>,
+    ) -> HttpResponse {
+        let Some(bodies) = self.metrics.as_ref().and_then(|metrics| metrics.bodies.clone()) else {
+            return response;
+        };
+        let attributes = sample.attributes(Some(response.status()), error);
+        if let Some(received) = received {
+            bodies.received(received, &attributes);
+        }
+        bodies.answered(response, attributes)
     }
 }
 

@@ -3,6 +3,8 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
+use actix_web::HttpResponse;
+use bytes::Bytes;
 use spanbox::app::{BootError, Running, Service};
 use spanbox::config::Profile;
 use spanbox::module::Module;
@@ -185,6 +187,46 @@ async fn the_logs_levels_are_changed_while_it_runs_and_what_is_none_changes_noth
     assert_eq!(levels("GET", "/log/greeter", "").await.0, "405");
     assert_eq!(levels("GET", "/log", "").await, ok("error,greeter::api=info,greeter::db=debug"));
     assert_eq!(levels("DELETE", "/log", "").await, ok("off,greeter=warn"));
+    running.stop().await;
+}
+
+async fn echo(body: Bytes) -> HttpResponse {
+    HttpResponse::Ok().body(body)
+}
+
+async fn stream() -> HttpResponse {
+    let chunks = ["abc", "de", "f"].map(|chunk| Ok::<_, std::convert::Infallible>(Bytes::from(chunk)));
+    HttpResponse::Ok().streaming(futures_util::stream::iter(chunks))
+}
+
+#[actix::test]
+async fn bodies_are_measured_when_that_is_wanted_streams_too_and_what_is_none_is_not() {
+    let service = service("testing", &[("APP_TELEMETRY__BODY_SIZES", "true")]);
+    let service = service.module(Module::new("bodies").post("/echo", echo).get("/stream", stream));
+    let running = service.prepare().unwrap().start().await.unwrap();
+    let (public, address) = (running.addresses()[0], running.management_address().unwrap());
+    assert!(send(public, "POST", "/echo", "", "12345").await.ends_with("12345"));
+    let chunked = "POST /echo HTTP/1.1\r\nhost: test\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n\
+                   3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n";
+    assert!(raw(public, chunked.as_bytes(), Duration::from_secs(20)).await.ends_with("abcdefg"));
+    assert!(ask(public, "GET", "/stream", "").await.starts_with("HTTP/1.1 200"));
+    assert!(ask(public, "HEAD", "/stream", "").await.starts_with("HTTP/1.1 200"));
+    let text = ask(address, "GET", "/metrics", "").await;
+    let value = |name: &str, route: &str, method: &str| {
+        let route = format!("http_route=\"{route}\"");
+        let method = format!("http_request_method=\"{method}\"");
+        let of = |line: &&str| {
+            line.starts_with(&format!("{name}{{")) && line.contains(&route) && line.contains(&method)
+        };
+        text.lines().find(of).map(|line| line.rsplit(' ').next().unwrap().to_owned())
+    };
+    let some = |value: &str| Some(value.to_owned());
+    assert_eq!(value("http_server_request_body_size_bytes_sum", "/echo", "POST"), some("12"), "{text}");
+    assert_eq!(value("http_server_request_body_size_bytes_count", "/echo", "POST"), some("2"));
+    assert_eq!(value("http_server_response_body_size_bytes_sum", "/echo", "POST"), some("12"));
+    assert_eq!(value("http_server_response_body_size_bytes_sum", "/stream", "GET"), some("6"));
+    assert_eq!(value("http_server_response_body_size_bytes_count", "/stream", "HEAD"), None);
+    assert_eq!(value("http_server_request_body_size_bytes_count", "/stream", "GET"), None, "it has none");
     running.stop().await;
 }
 
