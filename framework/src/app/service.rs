@@ -2,6 +2,7 @@ use std::future::Future;
 use std::path::PathBuf;
 
 use actix_web::{HttpRequest, HttpResponse};
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::SpanProcessor;
 
 use super::ready::Ready;
@@ -179,6 +180,12 @@ impl Service {
     /// Sends each span also to this processor, whatever the settings say of exporting.
     pub fn span_processor<P: SpanProcessor + 'static>(mut self, processor: P) -> Self {
         self.instrument.push(Box::new(move |setup| setup.span_processor(processor)));
+        self
+    }
+
+    /// Sends the metrics also to this exporter, at a flush and once a minute, whatever the settings say of exporting.
+    pub fn metric_exporter(mut self, exporter: impl PushMetricExporter) -> Self {
+        self.instrument.push(Box::new(move |setup| setup.metric_exporter(exporter)));
         self
     }
 

@@ -27,6 +27,7 @@
 
 mod app;
 mod capture;
+pub mod contract;
 mod database;
 mod installed;
 mod postgres;
@@ -37,6 +38,7 @@ mod trace;
 
 pub use app::{Answer, TestApp};
 pub use capture::Capture;
+pub use contract::{CapturedMetrics, Emitted};
 pub use database::TestDatabase;
 pub use postgres::{PgServer, PgServerError};
 pub use process::{Process, raw};
