@@ -24,7 +24,7 @@ impl Job for ExpireStaleOrders {
 }
 
 /// Runs the job in the service to its end.
-async fn expire(app: &TestApp, records: &Records) {
+pub(crate) async fn expire(app: &TestApp, records: &Records) {
     let db = app.running().db().unwrap();
     let enqueued = db
         .write(async |conn: &mut Conn| -> Result<_, JobsError> {
