@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod contract;
+mod deploy;
 mod expire;
 mod lifecycle;
 mod orders;
