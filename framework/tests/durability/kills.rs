@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use spanbox::jobs::State;
 
 use crate::ground::{Ground, Workers, eventually, on_each};
-use crate::size::{percentile, size};
+use crate::size::{is_full, percentile, size};
 use crate::work::Plain;
 
 on_each!(what_killed_workers_had_is_done_by_others);
@@ -64,7 +64,8 @@ async fn what_killed_workers_had_is_done_by_others(ground: Ground) {
     ));
     assert_eq!(lost, 0);
     assert!(twice <= at_most, "{twice} runs more than jobs");
-    assert!(most <= lease + 5_000_000, "an orphan waited for {} ms", ms(most));
+    // In its usual size it shares the machine with all other tests.
+    assert!(!is_full() || most <= lease + 5_000_000, "an orphan waited for {} ms", ms(most));
     for process in processes {
         process.stop().await;
     }

@@ -15,7 +15,8 @@ pub(crate) fn patience() -> Duration {
     Duration::from_secs(if is_full() { 3600 } else { 60 })
 }
 
-fn is_full() -> bool {
+/// Whether the sizes are those which are claimed, with the machine to themselves.
+pub(crate) fn is_full() -> bool {
     std::env::var("DURABILITY").is_ok_and(|size| size == "full")
 }
 

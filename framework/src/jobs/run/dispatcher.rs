@@ -24,6 +24,8 @@ use crate::jobs::store::{Leased, Rate};
 
 /// Leased, or settled, at once at most.
 pub(super) const MOST: usize = 256;
+/// How much work is leased ahead of the workers; no more than a full turn while the next full turn is under way.
+const AHEAD: Duration = Duration::from_millis(20);
 /// A job that no worker began within this is given back, for others to take.
 const STALE: Duration = Duration::from_secs(1);
 
@@ -130,7 +132,7 @@ impl Desk {
             caution: Caution::new(of.workers.len(), now),
             pause_until: None,
             pause: None,
-            pace: Pace::new(now),
+            pace: Pace::new(AHEAD, 2 * MOST, now),
         }
     }
 

@@ -35,6 +35,7 @@ use crate::telemetry::Telemetry;
 use dispatcher::Dispatcher;
 use floor::{Bell, Floor, Stop, name_worker};
 use keeper::Keeper;
+use pace::Pace;
 use pause::next_pause;
 use scheduler::Scheduler;
 use signals::{QueueSignals, Signals};

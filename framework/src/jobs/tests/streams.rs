@@ -160,6 +160,17 @@ async fn what_stands_in_a_stream_is_run_where_the_database_hands_jobs_out_again(
 #[actix::test]
 #[cfg_attr(not(has_redis), ignore = "Redis is not installed")]
 async fn what_was_delivered_to_a_dead_worker_counts_a_crash_and_is_run() {
+    dies_over_a_job(Duration::ZERO).await;
+}
+
+#[actix::test]
+#[cfg_attr(not(has_redis), ignore = "Redis is not installed")]
+async fn a_worker_that_said_it_lives_after_its_last_delivery_is_as_dead() {
+    dies_over_a_job(short().lease * 9 / 10).await;
+}
+
+/// A worker dies over a job so long after the delivery, which is when it said last that it lives.
+async fn dies_over_a_job(after: Duration) {
     let (_server, fixture) = fixture().await;
     // A process makes the stream. Another publishes a job, reads it and is never heard of again.
     let mut process = Process::start(&fixture, short(), &Telemetry::disabled()).await;
@@ -187,6 +198,11 @@ async fn what_was_delivered_to_a_dead_worker_counts_a_crash_and_is_run() {
     let mut read = cmd("XREADGROUP");
     read.arg("GROUP").arg("workers").arg("dead").arg("STREAMS").arg(&stream).arg(">");
     fixture.ask::<redis::Value>(&read).await;
+    if !after.is_zero() {
+        let alive = stream.replace("queue:notes", "alive:dead");
+        let until = u64::try_from((short().lease + after).as_millis()).unwrap();
+        fixture.ask::<()>(cmd("SET").arg(alive).arg(1).arg("PX").arg(until)).await;
+    }
 
     let process = Process::start(&fixture, short(), &Telemetry::disabled()).await;
     let record = fixture.becomes(id, State::Completed).await;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -157,7 +158,10 @@ pub(in crate::jobs::run) async fn acknowledge(
             sleep(next).await;
             pause = Some(next);
         }
+        if let Some(room) = stream.rooms.get(&queue) {
+            room.ended.fetch_add(entries.len(), Ordering::Relaxed);
+            room.made.notify_one();
+        }
         entries.clear();
-        stream.room.notify_waiters();
     }
 }

@@ -1,8 +1,8 @@
 //! Handing jobs out by Redis Streams, where one database is outgrown.
 //!
 //! The database stays the truth about every job; Redis says who runs it. Each process publishes jobs that are due: the
-//! database leases them to the stream (`relay`), and then they are added to it, never more than a window of them, so
-//! that what Redis holds is bounded whatever waits. Workers read them as a consumer group (`feed`), and what became of
+//! database leases them to the stream (`relay`), and then they are added to it, no more than the workers will take in a
+//! moment, so that what Redis holds is bounded whatever waits, and what is urgent or tried again does not stand behind it. Workers read them as a consumer group (`feed`), and what became of
 //! a job is written to the database, with its fencing token, before its entry is acknowledged and deleted: what is in a
 //! stream is what was published and has not ended, so nothing is ever trimmed.
 //!
@@ -18,7 +18,7 @@ mod sweep;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool_redis::redis::{Cmd, Pipeline, cmd};
@@ -37,13 +37,20 @@ pub(super) use sweep::{check_epoch, sweep, take_back_forsaken};
 
 /// The consumer group of every stream.
 const GROUP: &str = "workers";
-/// Jobs that are published and have not ended, at most, a batch per process more or less. What is published anew, because
-/// its worker died, waits behind them.
+/// Jobs that are published and have no worker yet, at most, a batch per process more or less.
 const WINDOW: usize = 4096;
 /// How long a reader waits for an entry before it looks around.
 const BLOCK: Duration = Duration::from_secs(1);
 /// The oldest Redis whose streams lose nothing that is pending.
 const OLDEST: u32 = 7;
+
+/// What this process has made room for in a queue's stream.
+#[derive(Default)]
+struct Room {
+    /// Jobs that ended here since it was last asked.
+    ended: AtomicUsize,
+    made: Notify,
+}
 
 /// The streams of one database's jobs, as one process has them.
 pub(super) struct Stream {
@@ -53,8 +60,8 @@ pub(super) struct Stream {
     epoch: AtomicI64,
     /// This process, as a consumer and as a publisher.
     pub(super) worker: String,
-    /// There is room in the window again.
-    room: Notify,
+    /// By queue.
+    rooms: HashMap<Arc<str>, Room>,
     /// A stream or its group was gone.
     lost: AtomicBool,
     /// One looks at a time whether the epoch counts: two would begin two.
@@ -102,7 +109,7 @@ impl Stream {
             prefix: format!("spanbox:jobs:{}", identity.namespace),
             epoch: AtomicI64::new(identity.epoch),
             worker,
-            room: Notify::new(),
+            rooms: queues.iter().map(|queue| (Arc::clone(queue), Room::default())).collect(),
             lost: AtomicBool::new(false),
             checking: Mutex::default(),
         };
@@ -135,21 +142,14 @@ impl Stream {
         self.epoch.fetch_max(epoch, Ordering::AcqRel);
     }
 
-    /// Adds jobs to the stream of their queue, and tells how many there are in it now.
-    async fn publish(&self, queue: &str, epoch: i64, jobs: &[Leased]) -> Result<usize, RedisError> {
+    /// Adds jobs to the stream of their queue.
+    async fn publish(&self, queue: &str, epoch: i64, jobs: &[Leased]) -> Result<(), RedisError> {
         let key = self.key(queue);
-        let mut pipeline = Pipeline::with_capacity(jobs.len() + 1);
+        let mut pipeline = Pipeline::with_capacity(jobs.len());
         for job in jobs {
             pipeline.cmd("XADD").arg(&key).arg("*").arg("job").arg(entry::encode(epoch, job)).ignore();
         }
-        pipeline.cmd("XLEN").arg(&key);
-        let (length,): (usize,) = self.redis.pipeline("PIPELINE XADD", &pipeline).await?;
-        Ok(length)
-    }
-
-    /// How many jobs are in a stream: published, and not ended.
-    async fn length(&self, queue: &str) -> Result<usize, RedisError> {
-        self.redis.command("XLEN", cmd("XLEN").arg(self.key(queue))).await
+        self.redis.pipeline("PIPELINE XADD", &pipeline).await
     }
 
     /// How many jobs in a stream have no worker yet.
@@ -159,7 +159,8 @@ impl Stream {
                 Err(error) if error.code() == Some("NOGROUP") => return Ok(0),
                 pending => pending?,
             };
-        Ok(self.length(queue).await?.saturating_sub(pending))
+        let length: usize = self.redis.command("XLEN", cmd("XLEN").arg(self.key(queue))).await?;
+        Ok(length.saturating_sub(pending))
     }
 
     fn of_group(&self, command: &str, queue: &str) -> Cmd {

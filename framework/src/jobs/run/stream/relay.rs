@@ -2,21 +2,24 @@
 
 use std::mem;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
 use tokio::time::sleep;
 
 use super::sweep::check_epoch;
-use super::{Stream, WINDOW};
+use super::{Room, Stream, WINDOW};
 use crate::data::{Conn, DbError, RedisError};
 use crate::jobs::error::JobsError;
-use crate::jobs::run::{Floor, Stop, next_pause};
+use crate::jobs::run::{Floor, Pace, Stop, next_pause};
 use crate::jobs::store::{self, Leased, Then, Unfinished};
 
 /// Leased and published at once at most: enough to keep the workers busy while the database leases the next.
 const BATCH: usize = 1024;
-/// How long to wait for room in the window when nobody says that there is some.
+/// How much work stands in a stream with no worker yet: what the workers of this process did lately in this time.
+const AHEAD: Duration = Duration::from_millis(250);
+/// How long to wait for room in the stream when nobody says that there is some.
 const ROOM: Duration = Duration::from_millis(20);
 
 /// Publishes the jobs that are due, until the process takes no more; not before it is known that the stream counts.
@@ -37,9 +40,19 @@ pub(in crate::jobs::run) async fn relay_all(floor: &Floor, stream: &Stream) {
 }
 
 async fn relay(floor: &Floor, stream: &Stream, queue: &Arc<str>) {
-    let Some(bell) = floor.bells.get(queue) else { return };
+    let (Some(bell), Some(room)) = (floor.bells.get(queue), stream.rooms.get(queue)) else { return };
     let mut stop = floor.stop.subscribe();
-    let mut outlet = Outlet { floor, stream, queue, leased: Batch::default(), length: None, next: Next::Now };
+    let mut outlet = Outlet {
+        floor,
+        stream,
+        queue,
+        room,
+        pace: Pace::new(AHEAD, WINDOW, Instant::now()),
+        least: 2 * floor.settings.concurrency_of(queue),
+        leased: Batch::default(),
+        waiting: None,
+        next: Next::Now,
+    };
     let mut pause = None;
     while *stop.borrow_and_update() == Stop::No {
         let wait = match outlet.step().await {
@@ -62,7 +75,7 @@ async fn relay(floor: &Floor, stream: &Stream, queue: &Arc<str>) {
         };
         tokio::select! {
             () = bell.due_to_publish.notified(), if pause.is_none() => {}
-            () = stream.room.notified(), if wait == ROOM => {}
+            () = room.made.notified(), if wait == ROOM => {}
             _ = stop.changed() => {}
             () = sleep(wait) => {}
         }
@@ -85,10 +98,15 @@ struct Outlet<'a> {
     floor: &'a Floor,
     stream: &'a Stream,
     queue: &'a Arc<str>,
+    room: &'a Room,
+    /// Of the workers of this process.
+    pace: Pace,
+    /// However slow they are, so many jobs may stand in the stream for them.
+    least: usize,
     /// To be published in the next step.
     leased: Batch,
-    /// How many jobs were in the stream when it was last asked.
-    length: Option<usize>,
+    /// How many jobs had no worker yet when the stream was last asked.
+    waiting: Option<usize>,
     /// When the database may have more.
     next: Next,
 }
@@ -103,19 +121,20 @@ struct Batch {
 impl Outlet<'_> {
     /// Publishes the batch that was leased, and leases the next one.
     async fn step(&mut self) -> Result<Next, JobsError> {
-        let length = match self.length {
-            Some(length) => length + self.leased.jobs.len(),
-            None if self.leased.jobs.is_empty() => self.stream.length(self.queue).await?,
+        self.pace.count(self.room.ended.swap(0, Ordering::Relaxed), Instant::now());
+        let waiting = match self.waiting.take() {
+            Some(waiting) => waiting + self.leased.jobs.len(),
+            None if self.leased.jobs.is_empty() => self.stream.waiting(self.queue).await?,
             None => WINDOW,
         };
-        let room = if matches!(self.next, Next::Now) { WINDOW.saturating_sub(length).min(BATCH) } else { 0 };
+        let window = self.pace.ahead().max(self.least);
+        let room = if matches!(self.next, Next::Now) { window.saturating_sub(waiting).min(BATCH) } else { 0 };
         let batch = mem::take(&mut self.leased);
         if room == 0 && batch.jobs.is_empty() {
-            self.length = None;
             return Ok(Next::In(ROOM));
         }
         let epoch = self.stream.epoch();
-        let (length, due) = join(self.publish(&batch), self.lease(epoch, room)).await;
+        let (waiting, due) = join(self.publish(&batch), self.lease(epoch, room)).await;
         // What was leased is published by the next step, whatever became of the batch before it.
         let leased = due.map(|due| {
             let interval = self.floor.settings.poll_interval;
@@ -124,7 +143,7 @@ impl Outlet<'_> {
             }
             self.leased = Batch { epoch, jobs: due.jobs };
         });
-        self.length = length?;
+        self.waiting = waiting?;
         leased?;
         Ok(if self.leased.jobs.is_empty() { self.next } else { Next::Now })
     }
@@ -140,18 +159,16 @@ impl Outlet<'_> {
         self.floor.db.write(due).await
     }
 
-    /// Tells how long the stream is, if it was asked.
+    /// Tells how many jobs in the stream have no worker yet, if it was asked.
     async fn publish(&self, Batch { epoch, jobs }: &Batch) -> Result<Option<usize>, RedisError> {
         if jobs.is_empty() {
             return Ok(None);
         }
-        match self.stream.publish(self.queue, *epoch, jobs).await {
-            Ok(length) => Ok(Some(length)),
-            Err(error) => {
-                give_back(self.floor, jobs).await;
-                Err(error)
-            }
+        if let Err(error) = self.stream.publish(self.queue, *epoch, jobs).await {
+            give_back(self.floor, jobs).await;
+            return Err(error);
         }
+        self.stream.waiting(self.queue).await.map(Some)
     }
 }
 

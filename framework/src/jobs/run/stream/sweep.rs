@@ -16,6 +16,8 @@ use crate::jobs::store::{self, Held, Then, Unfinished};
 
 /// Taken, or given back, in one step at most.
 const BATCH: usize = 500;
+/// What a living worker has had for so many leases without keeping it, it never heard of.
+const UNHEARD: u64 = 2;
 /// A consumer that has been away for so many leases, and has nothing pending, is forgotten.
 const FORGOTTEN: u32 = 30;
 /// For so long the processes of before may go on, while all are being given another transport.
@@ -157,12 +159,13 @@ fn ring<'a>(floor: &Floor, queues: impl Iterator<Item = &'a str>) {
 /// delivery a living worker never heard of.
 async fn take_from_dead_workers(floor: &Floor, stream: &Stream, queue: &Arc<str>) -> Result<(), JobsError> {
     let idle = u64::try_from(floor.settings.lease.as_millis()).unwrap_or(u64::MAX);
+    let mut from = "-".to_owned();
     loop {
         let mut left = stream.of_group("XPENDING", queue);
-        left.arg("IDLE").arg(idle).arg("-").arg("+").arg(BATCH);
+        left.arg("IDLE").arg(idle).arg(&from).arg("+").arg(BATCH);
         let left: Result<Vec<(EntryId, String, u64, u64)>, RedisError> =
             stream.redis.command("XPENDING", &left).await;
-        let left = match left {
+        let mut left = match left {
             Err(error) if error.code() == Some("NOGROUP") => {
                 stream.report_loss();
                 stream.ensure_group(queue).await?;
@@ -170,10 +173,15 @@ async fn take_from_dead_workers(floor: &Floor, stream: &Stream, queue: &Arc<str>
             }
             left => left?,
         };
-        if left.is_empty() {
-            return forget_consumers(floor, stream, queue).await;
-        }
+        let Some((last, ..)) = left.last() else { return forget_consumers(floor, stream, queue).await };
+        from = format!("({last}");
         let alive = living(stream, left.iter().map(|(_, worker, ..)| worker.as_str())).await?;
+        // A worker that died may have said that it lives after its last entries were delivered, and before it knew of
+        // them: it is not to be taken for one that lives and does not know.
+        left.retain(|(_, worker, away, _)| !alive.contains(worker) || *away >= UNHEARD * idle);
+        if left.is_empty() {
+            continue;
+        }
         let workers: HashMap<&str, &str> =
             left.iter().map(|(id, worker, ..)| (id.as_str(), worker.as_str())).collect();
         let mut claim = stream.of_group("XCLAIM", queue);
@@ -204,9 +212,6 @@ async fn take_from_dead_workers(floor: &Floor, stream: &Stream, queue: &Arc<str>
             stream.finish(queue, &entries).await?;
         }
         ring(floor, std::iter::once(&**queue));
-        if left.len() < BATCH {
-            return Ok(());
-        }
     }
 }
 
