@@ -3,6 +3,7 @@ mod enqueueing;
 mod histories;
 mod housekeeping;
 mod leasing;
+mod lives;
 mod model;
 mod orphans;
 mod plans;

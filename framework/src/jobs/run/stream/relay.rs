@@ -128,7 +128,11 @@ impl Outlet<'_> {
             None => WINDOW,
         };
         let window = self.pace.ahead().max(self.least);
-        let room = if matches!(self.next, Next::Now) { window.saturating_sub(waiting).min(BATCH) } else { 0 };
+        let room = match (self.next, window.saturating_sub(waiting)) {
+            // A few at a time would cost the database more than they save anybody.
+            (Next::Now, room) if room >= window.div_ceil(4) => room.min(BATCH),
+            _ => 0,
+        };
         let batch = mem::take(&mut self.leased);
         if room == 0 && batch.jobs.is_empty() {
             return Ok(Next::In(ROOM));
