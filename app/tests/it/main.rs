@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 mod bad_input;
+mod canary;
 mod contract;
 mod deploy;
 mod expire;

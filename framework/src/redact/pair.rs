@@ -10,10 +10,21 @@ const MAX_NAME: usize = 64;
 
 pub(super) fn find(text: &[u8], names: &Names, found: &mut Found) {
     let mut next = 0;
-    while let Some(sign) = text[next..].iter().position(|byte| matches!(byte, b'=' | b':')) {
+    while let Some(sign) = text[next..].iter().position(|byte| matches!(byte, b'=' | b':' | b'%')) {
         let sign = next + sign;
         next = sign + 1;
-        let colon = text[sign] == b':';
+        let colon = match text[sign] {
+            // As it stands in a URL.
+            b'%' => match text.get(next..next + 2) {
+                Some(b"3D" | b"3d") => false,
+                Some(b"3A" | b"3a") => true,
+                _ => continue,
+            },
+            sign => sign == b':',
+        };
+        if text[sign] == b'%' {
+            next += 2;
+        }
         // A path in Rust, the scheme of a URL.
         if colon && (matches!(text.get(next), Some(b':' | b'/')) || text[..sign].ends_with(b":")) {
             continue;
@@ -36,7 +47,8 @@ pub(super) fn find(text: &[u8], names: &Names, found: &mut Found) {
 /// The name that ends here, perhaps in quotes, and what stands before it.
 fn name_before(text: &[u8]) -> (&[u8], Option<u8>) {
     let text = text.trim_ascii_end();
-    let text = text.strip_suffix(b"\"").or_else(|| text.strip_suffix(b"'")).unwrap_or(text);
+    let quotes = [&b"\""[..], b"'", b"%22", b"%27"];
+    let text = quotes.iter().find_map(|quote| text.strip_suffix(*quote)).unwrap_or(text);
     // In a text that holds JSON as a text.
     let text = text.strip_suffix(b"\\").unwrap_or(text);
     let length = text

@@ -146,7 +146,7 @@ const SIGNS: [u8; 256] = {
         digit += 1;
     }
     signs[b'@' as usize] = ADDRESS;
-    signs[b'%' as usize] = ADDRESS;
+    signs[b'%' as usize] = ADDRESS | PAIR;
     signs[b'=' as usize] = PAIR;
     signs[b':' as usize] = PAIR;
     signs

@@ -112,6 +112,8 @@ fn credentials_are_found_by_how_they_begin() {
 #[test]
 fn values_that_a_secrets_name_stands_before_are_found() {
     assert_shown(&[
+        ("/find/password%3Dhunter2/x", "/find/password%3D***"),
+        ("user%22%3A%22ann%22%2C%22token%22%3a%22abc", "user%22%3A%22ann%22%2C%22token%22%3a***"),
         ("password=hunter2", "password=***"),
         ("user=ann password=hunter2 host=db", "user=ann password=*** host=db"),
         (r#"{"apiKey": "hunter 2", "id": 7}"#, r#"{"apiKey": "***", "id": 7}"#),

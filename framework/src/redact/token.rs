@@ -1,6 +1,6 @@
 //! Credentials that are known by how they begin.
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::Found;
 
@@ -64,7 +64,8 @@ impl Marks {
     pub(super) fn new() -> Self {
         let marks = MARKS.iter().map(|(mark, _)| mark);
         // It fails only for lists of another size.
-        Self(AhoCorasick::builder().ascii_case_insensitive(true).build(marks).ok())
+        let mut builder = AhoCorasick::builder();
+        Self(builder.ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(marks).ok())
     }
 
     pub(super) fn find(&self, text: &[u8], found: &mut Found) {

@@ -17,6 +17,31 @@ pub(super) use meters::ScrubbedMeters;
 
 use crate::redact::{MASK, Redactor};
 
+/// Whether an attribute is one that the framework records and whose value is fixed in code, such as a route or the name of a
+/// queue: there is nothing to find in it, however often it is looked at.
+fn is_fixed(key: &str) -> bool {
+    matches!(
+        key,
+        "actor.message.outcome"
+            | "actor.message.type"
+            | "actor.type"
+            | "db.collection.name"
+            | "db.operation.name"
+            | "db.system.name"
+            | "http.request.method"
+            | "http.route"
+            | "jobs.enqueue.outcome"
+            | "jobs.kind"
+            | "messaging.destination.name"
+            | "messaging.operation.name"
+            | "messaging.operation.type"
+            | "messaging.system"
+            | "network.protocol.version"
+            | "spanbox.module"
+            | "url.scheme"
+    )
+}
+
 /// How values are scrubbed: what is hidden in them, and how long they may be.
 #[derive(Clone, Debug)]
 pub(super) struct Scrubber {
@@ -61,6 +86,9 @@ impl Scrubber {
 
     /// What is to be in the place of an attribute's value, if it may not stay as it is.
     fn value(&self, key: &Key, value: &Value) -> Option<Value> {
+        if is_fixed(key.as_str()) {
+            return None;
+        }
         if self.redactor.hides(key.as_str()) {
             return Some(MASK.into());
         }
