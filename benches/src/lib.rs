@@ -1,6 +1,8 @@
 //! Measurements of spanbox: what the benchmarks and the program `benches` share.
 
+pub mod collector;
 pub mod figures;
 pub mod jobs;
+pub mod load;
 pub mod machine;
 pub mod nowhere;

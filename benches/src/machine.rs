@@ -41,6 +41,15 @@ pub fn cpu_time() -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
+/// What a process has resident, in MiB; 0 when there is none.
+#[must_use]
+pub fn memory_of(process: u32) -> f64 {
+    let status = read(&format!("/proc/{process}/status"));
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: Option<f64> = resident.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+    kib.unwrap_or_default() / 1024.0
+}
+
 /// The first line that a program says of its version.
 #[must_use]
 pub fn version_of(program: &str, argument: &str) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use benches::jobs;
+use benches::{collector, jobs};
 use clap::Parser;
 
 /// Measures spanbox on this machine
@@ -10,11 +10,22 @@ use clap::Parser;
 enum Arguments {
     /// What jobs cost: enqueued, run, picked up; beside their store's limit and other queues
     Jobs(jobs::Options),
+    /// What it costs a service that its collector hangs, in latency, in memory and in spans
+    Collector(collector::Options),
 }
 
 fn main() -> ExitCode {
-    let Arguments::Jobs(options) = Arguments::parse();
-    match actix_rt::System::new().block_on(jobs::measure(&options)) {
+    if collector::is_service() {
+        return spanbox::cli::run(orders::create_app);
+    }
+    let arguments = Arguments::parse();
+    let measured: Result<(), Box<dyn std::error::Error>> = actix_rt::System::new().block_on(async {
+        match arguments {
+            Arguments::Jobs(options) => Ok(jobs::measure(&options).await?),
+            Arguments::Collector(options) => Ok(collector::measure(&options).await?),
+        }
+    });
+    match measured {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

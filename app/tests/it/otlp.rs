@@ -1,10 +1,11 @@
 //! What a collector receives from the program.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use spanbox::testing::{OtlpReceiver, Process, ReceivedSpan, TestDatabase};
+use spanbox::testing::{OtlpReceiver, Process, ReceivedSpan, ReceiverMode, TestDatabase};
 
 use crate::stored::Records;
 use crate::trace::{COMPLETE, ENQUEUE};
@@ -33,15 +34,12 @@ const ORDER: &[(&str, usize)] = &[
     ("COMMIT", 4),
 ];
 
-/// Places orders, stops the program as soon as the last is completed, and gives what the collector then has.
-async fn order_and_stop(orders: usize, protocol: &str) -> Vec<ReceivedSpan> {
-    let receiver = OtlpReceiver::start().unwrap();
+/// The program, which exports to the receiver.
+fn start(receiver: &OtlpReceiver, protocol: &str, database: &TestDatabase, directory: &Path) -> Process {
     let endpoint = if protocol == "grpc" { receiver.grpc_endpoint() } else { receiver.http_endpoint() };
-    let database = TestDatabase::fresh().await;
-    let directory = tempfile::tempdir().unwrap();
-    let process = Process::start(
+    Process::start(
         Command::new(env!("CARGO_BIN_EXE_orders"))
-            .current_dir(directory.path())
+            .current_dir(directory)
             .env_clear()
             .env("PORT", "0")
             .env("APP_MANAGEMENT__PORT", "0")
@@ -49,7 +47,15 @@ async fn order_and_stop(orders: usize, protocol: &str) -> Vec<ReceivedSpan> {
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
             .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
             .stdin(Stdio::null()),
-    );
+    )
+}
+
+/// Places orders, stops the program as soon as the last is completed, and gives what the collector then has.
+async fn order_and_stop(orders: usize, protocol: &str) -> Vec<ReceivedSpan> {
+    let receiver = OtlpReceiver::start().unwrap();
+    let database = TestDatabase::fresh().await;
+    let directory = tempfile::tempdir().unwrap();
+    let process = start(&receiver, protocol, &database, directory.path());
     for _ in 0..orders {
         let answer = process.post("/api/orders/", r#"{"product_name":"Widget","amount":"1500.00"}"#);
         assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
@@ -133,4 +139,60 @@ async fn twenty_orders_lose_no_span_over_grpc_though_the_program_stops_then() {
 #[actix::test]
 async fn twenty_orders_lose_no_span_over_http_though_the_program_stops_then() {
     assert_orders(&order_and_stop(20, "http/protobuf").await, 20);
+}
+
+/// The spans of so many requests that the program answered right before it is stopped arrive, all, every time. How often
+/// is `STOPS` (default 2).
+async fn stop_after_requests(requests: usize, protocol: &str) {
+    let stops = std::env::var("STOPS").map_or(2, |stops| stops.parse().unwrap());
+    for stop in 1..=stops {
+        let receiver = OtlpReceiver::start().unwrap();
+        let database = TestDatabase::fresh().await;
+        let directory = tempfile::tempdir().unwrap();
+        let process = start(&receiver, protocol, &database, directory.path());
+        for _ in 0..requests {
+            assert!(process.get("/api/orders/").starts_with("HTTP/1.1 200"));
+        }
+        let (status, log) = process.terminate(Duration::from_secs(60));
+        assert!(status.success() && !log.contains("could be sent"), "{log}");
+        let spans = receiver.spans();
+        assert_whole(&spans);
+        let served = spans.iter().filter(|span| span.name == "GET /api/orders/").count();
+        assert_eq!(served, requests, "at stop {stop}");
+        assert!(spans.len() > 2 * requests, "a request is more than a span: {}", spans.len());
+    }
+    println!("{stops} stops: all spans of {requests} requests arrived");
+}
+
+#[actix::test]
+async fn the_last_thousand_spans_arrive_over_grpc_each_time_it_is_stopped() {
+    stop_after_requests(400, "grpc").await;
+}
+
+#[actix::test]
+async fn the_last_thousand_spans_arrive_over_http_each_time_it_is_stopped() {
+    stop_after_requests(400, "http/protobuf").await;
+}
+
+#[actix::test]
+async fn a_collector_that_is_not_there_or_hangs_keeps_no_stop_for_longer_than_it_may() {
+    for mode in [ReceiverMode::Down, ReceiverMode::Hang] {
+        for protocol in ["grpc", "http/protobuf"] {
+            let receiver = OtlpReceiver::start().unwrap();
+            receiver.set_mode(mode);
+            let database = TestDatabase::fresh().await;
+            let directory = tempfile::tempdir().unwrap();
+            let process = start(&receiver, protocol, &database, directory.path());
+            for _ in 0..50 {
+                assert!(process.get("/api/orders/").starts_with("HTTP/1.1 200"));
+            }
+            let began = std::time::Instant::now();
+            let (status, log) = process.terminate(Duration::from_secs(60));
+            println!("{mode:?}, {protocol}: gone after {:?}", began.elapsed());
+            assert!(status.success(), "{log}");
+            let lost =
+                log.lines().find(|line| line.contains("could be sent")).unwrap_or_else(|| panic!("{log}"));
+            assert!(lost.contains("spans 0 sent"), "{lost}");
+        }
+    }
 }

@@ -141,6 +141,12 @@ impl OtlpReceiver {
         self.store.collected.lock().spans.clone()
     }
 
+    /// How many spans have come in.
+    #[must_use]
+    pub fn span_count(&self) -> usize {
+        self.store.collected.lock().spans.len()
+    }
+
     /// The log records that have come in, in their order.
     #[must_use]
     pub fn logs(&self) -> Vec<ReceivedLog> {
