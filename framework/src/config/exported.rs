@@ -121,9 +121,9 @@ fn objection(name: &str) -> Option<&'static str> {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RecordSettings {
-    /// How many lines one place in the code may log within 10 s. The others are held back, and counted in one line more,
-    /// `repeated lines were held back`. What they say does not matter, only where they are written. Default 20; 0 holds
-    /// nothing back.
+    /// How many warnings or errors one place in the code may log within 10 s. The others are held back, and counted in one
+    /// line more, `repeated lines were held back`. What they say does not matter, only where they are written. Lines of
+    /// other levels are never held back. Default 20; 0 holds nothing back.
     pub repeats: u32,
 }
 

@@ -19,8 +19,8 @@ const PLACES: usize = 1024;
 /// How many places are tried for one that is taken. Where all are, nothing is held back.
 const TRIES: usize = 8;
 
-/// Holds back what one place in the code logs again and again: more than so many lines within a window. Once a window
-/// says how many they were.
+/// Holds back the warnings and errors that one place in the code logs again and again: more than so many lines within a
+/// window. Once a window says how many they were.
 #[derive(Debug)]
 pub(super) struct Repeats {
     most: u64,
@@ -50,7 +50,8 @@ impl Repeats {
 
     /// Whether the line is to be logged.
     pub(super) fn let_through(self: &Arc<Self>, metadata: &'static Metadata<'static>) -> bool {
-        if metadata.target() == TARGET {
+        // What is no trouble may be what a service is there for.
+        if *metadata.level() > Level::WARN || metadata.target() == TARGET {
             return true;
         }
         let Some(place) = self.place(metadata) else { return true };
@@ -122,11 +123,9 @@ fn tell(metadata: &Metadata<'_>, held: u64) {
             tracing::$level!(target: TARGET, held, of, at = %format_args!("{at}:{line}"), "repeated lines were held back")
         };
     }
-    match *metadata.level() {
-        Level::ERROR => tell!(error),
-        Level::WARN => tell!(warn),
-        Level::INFO => tell!(info),
-        Level::DEBUG => tell!(debug),
-        Level::TRACE => tell!(trace),
+    if *metadata.level() == Level::ERROR {
+        tell!(error);
+    } else {
+        tell!(warn);
     }
 }

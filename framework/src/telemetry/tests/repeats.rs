@@ -44,6 +44,15 @@ fn what_is_logged_again_and_again_is_held_back_and_counted_by_where_it_is_writte
 }
 
 #[test]
+fn what_is_no_trouble_is_never_held_back() {
+    let (telemetry, captured) = service(LogFormat::Json, "info");
+    let _thread = telemetry.enter_thread();
+    (0..50).for_each(|order| tracing::info!(order, "an order was placed"));
+    telemetry.shutdown(Duration::from_secs(1));
+    assert_eq!(captured.json().len(), 50);
+}
+
+#[test]
 fn an_error_that_is_held_back_marks_its_span_all_the_same() {
     let (telemetry, captured) = service(LogFormat::Json, "info");
     let _thread = telemetry.enter_thread();
