@@ -16,4 +16,5 @@ mod process;
 mod recovery;
 mod stored;
 mod trace;
+mod unknown_paths;
 mod worker;

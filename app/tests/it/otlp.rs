@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use spanbox::testing::{OtlpReceiver, Process, ReceivedSpan, ReceiverMode, TestDatabase};
 
@@ -141,10 +141,15 @@ async fn twenty_orders_lose_no_span_over_http_though_the_program_stops_then() {
     assert_orders(&order_and_stop(20, "http/protobuf").await, 20);
 }
 
+/// A number in the environment, for longer runs.
+fn size(variable: &str, usual: usize) -> usize {
+    std::env::var(variable).map_or(usual, |size| size.parse().unwrap())
+}
+
 /// The spans of so many requests that the program answered right before it is stopped arrive, all, every time. How often
 /// is `STOPS` (default 2).
 async fn stop_after_requests(requests: usize, protocol: &str) {
-    let stops = std::env::var("STOPS").map_or(2, |stops| stops.parse().unwrap());
+    let stops = size("STOPS", 2);
     for stop in 1..=stops {
         let receiver = OtlpReceiver::start().unwrap();
         let database = TestDatabase::fresh().await;
@@ -186,7 +191,7 @@ async fn a_collector_that_is_not_there_or_hangs_keeps_no_stop_for_longer_than_it
             for _ in 0..50 {
                 assert!(process.get("/api/orders/").starts_with("HTTP/1.1 200"));
             }
-            let began = std::time::Instant::now();
+            let began = Instant::now();
             let (status, log) = process.terminate(Duration::from_secs(60));
             println!("{mode:?}, {protocol}: gone after {:?}", began.elapsed());
             assert!(status.success(), "{log}");
@@ -194,5 +199,39 @@ async fn a_collector_that_is_not_there_or_hangs_keeps_no_stop_for_longer_than_it
                 log.lines().find(|line| line.contains("could be sent")).unwrap_or_else(|| panic!("{log}"));
             assert!(lost.contains("spans 0 sent"), "{lost}");
         }
+    }
+}
+
+/// `TRACED_EXPORTS` (default 30) of them, each a while after the one before.
+#[actix::test]
+async fn exporting_records_nothing_of_itself_however_much_is_logged() {
+    for protocol in ["grpc", "http/protobuf"] {
+        let receiver = OtlpReceiver::start().unwrap();
+        let endpoint = if protocol == "grpc" { receiver.grpc_endpoint() } else { receiver.http_endpoint() };
+        let database = TestDatabase::fresh().await;
+        let directory = tempfile::tempdir().unwrap();
+        let process = Process::start(
+            Command::new(env!("CARGO_BIN_EXE_orders"))
+                .current_dir(directory.path())
+                .env_clear()
+                .envs([("PORT", "0"), ("APP_MANAGEMENT__PORT", "0"), ("LOG_LEVEL", "trace")])
+                .envs([("OTEL_METRIC_EXPORT_INTERVAL", "200"), ("DATABASE_URL", database.url())])
+                .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+                .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+                .stdin(Stdio::null()),
+        );
+        let (exports, deadline) = (size("TRACED_EXPORTS", 30), Instant::now() + Duration::from_secs(600));
+        while receiver.requests() < exports {
+            assert!(Instant::now() < deadline, "{} exports", receiver.requests());
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        let (status, log) = process.terminate(Duration::from_secs(60));
+        assert!(status.success(), "{log}");
+        let spans = receiver.spans();
+        let root = |span: &ReceivedSpan| OWN.contains(&&*span.name);
+        let own: Vec<_> = spans.iter().filter(|span| root(span)).map(|span| &span.trace_id).collect();
+        let others: Vec<_> = spans.iter().filter(|span| !own.contains(&&span.trace_id)).collect();
+        assert!(others.is_empty(), "{others:#?}");
+        println!("{protocol}: {} exports, and no span of them", receiver.requests());
     }
 }

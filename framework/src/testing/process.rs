@@ -57,13 +57,13 @@ impl Process {
         let written = Arc::clone(&log);
         let reader = std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if let Some(address) = ready(&line) {
-                    found.send(address).ok();
-                }
                 let mut text = written.text.lock();
                 text.push_str(&line);
                 text.push('\n');
                 written.grown.notify_all();
+                if let Some(address) = ready(&line) {
+                    found.send(address).ok();
+                }
             }
         });
         match address.recv_timeout(PATIENCE) {
@@ -118,6 +118,12 @@ impl Process {
             body.len()
         );
         exchange(self.address(), format!("{head}{body}").as_bytes())
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.text.lock().clone()
     }
 
     /// Waits until it has logged this text.
