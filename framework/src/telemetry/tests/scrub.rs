@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// One of each kind; all of what must not arrive has one of the marks.
 const SECRETS: &str =
     "of canary@example.com, 4111-1111-1111-1111, +49 170 7654321, Bearer canaryT0ken, password=canary";
-const MARKS: [&str; 3] = ["canary", "4111", "7654321"];
+const MARKS: [&str; 4] = ["canary", "4111-1111", "41117654", "7654321"];
 
 fn assert_clean(what: &str, shown: &impl Debug) {
     let shown = format!("{shown:?}");
@@ -45,7 +45,7 @@ fn record(telemetry: &Telemetry, text: &'static str) {
     let span = cx.span();
     span.set_attribute(KeyValue::new("note", text));
     span.set_attribute(KeyValue::new("db.password", "canary"));
-    span.set_attribute(KeyValue::new("card_number", 4111));
+    span.set_attribute(KeyValue::new("card_number", 41_117_654));
     span.set_attribute(KeyValue::new("notes", Value::Array(Array::String(vec![StringValue::from(text); 2]))));
     span.add_event(
         text.to_owned(),
@@ -56,7 +56,7 @@ fn record(telemetry: &Telemetry, text: &'static str) {
 
     let error = io::Error::other(text);
     tracing::info!(field = text, display = %text, debug = ?Some(text), error = &error as &dyn Error, "{text}");
-    tracing::warn!(password = "canary", api_key = 4111, cookie = ?Some("canary"), "{}", "plain");
+    tracing::warn!(password = "canary", api_key = 41_117_654, cookie = ?Some("canary"), "{}", "plain");
     tracing::info_span!("inside", note = text).in_scope(|| tracing::error!(note = text, "{text}"));
     span.end();
 }
