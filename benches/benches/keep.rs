@@ -3,14 +3,12 @@
 //! `cargo bench -p benches --bench keep` first prints the cost of one span in each case, measured in turns so that a
 //! noisy machine hits all of them alike, and then lets criterion measure each.
 
-use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use benches::nowhere::Dropping;
 use criterion::Criterion;
 use opentelemetry::trace::{SpanBuilder, SpanKind, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use spanbox::config::{KeepSettings, TelemetrySettings};
 use spanbox::telemetry::{ServiceInfo, Setup, Telemetry, TelemetryError};
 
@@ -18,26 +16,6 @@ use spanbox::telemetry::{ServiceInfo, Setup, Telemetry, TelemetryError};
 const SPANS: u32 = 5;
 const TRACES: u32 = 1_000;
 const ROUNDS: usize = 100;
-
-/// Takes every span, and drops it.
-#[derive(Debug)]
-struct Dropping;
-
-impl SpanProcessor for Dropping {
-    fn on_start(&self, _: &mut Span, _: &Context) {}
-
-    fn on_end(&self, span: SpanData) {
-        black_box(span);
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
-    }
-}
 
 struct Case {
     name: &'static str,

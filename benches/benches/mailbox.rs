@@ -8,14 +8,11 @@ use std::time::{Duration, Instant};
 
 use actix::dev::ToEnvelope;
 use actix::prelude::*;
-use benches::nowhere::Nowhere;
+use benches::nowhere::{Dropping, Nowhere};
 use criterion::Criterion;
 use opentelemetry::trace::{SpanContext, TraceContextExt as _, TraceFlags, TraceState, Tracer as _};
 use opentelemetry::{Context as Cx, ContextGuard};
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{
-    BatchSpanProcessor, SdkTracerProvider, SpanData, SpanProcessor, TracerProviderBuilder,
-};
+use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider, TracerProviderBuilder};
 use spanbox::actor::Actors;
 use spanbox::telemetry::{Providers, Telemetry};
 
@@ -48,26 +45,6 @@ macro_rules! adder {
 
 adder!(Plain, actix::Context<Self>);
 adder!(Traced, spanbox::actor::Context<Self>);
-
-/// A processor that drops every span where it ends: what remains is the cost of making it.
-#[derive(Debug)]
-struct Dropping;
-
-impl SpanProcessor for Dropping {
-    fn on_start(&self, _: &mut opentelemetry_sdk::trace::Span, _: &Cx) {}
-
-    fn on_end(&self, span: SpanData) {
-        black_box(span);
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
-    }
-}
 
 /// One thing to measure: where to send to, and what to send from.
 enum Target {

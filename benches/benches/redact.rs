@@ -4,37 +4,15 @@
 //! `cargo bench -p benches --bench redact`
 
 use std::hint::black_box;
-use std::time::Duration;
 
+use benches::nowhere::Dropping;
 use criterion::{BatchSize, Criterion, Throughput};
+use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::trace::{Span as _, Tracer as _};
-use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use spanbox::config::{RedactSettings, TelemetrySettings};
 use spanbox::redact::Redactor;
 use spanbox::telemetry::{ServiceInfo, Setup, Telemetry};
-
-/// A processor that drops every span where it ends.
-#[derive(Debug)]
-struct Dropping;
-
-impl SpanProcessor for Dropping {
-    fn on_start(&self, _: &mut Span, _: &Context) {}
-
-    fn on_end(&self, span: SpanData) {
-        black_box(span);
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
-    }
-}
 
 /// Those of a request.
 fn attributes() -> Vec<KeyValue> {

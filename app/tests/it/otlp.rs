@@ -36,6 +36,16 @@ const ORDER: &[(&str, usize)] = &[
 
 /// The program, which exports to the receiver.
 fn start(receiver: &OtlpReceiver, protocol: &str, database: &TestDatabase, directory: &Path) -> Process {
+    start_with(receiver, protocol, database, directory, &[])
+}
+
+fn start_with(
+    receiver: &OtlpReceiver,
+    protocol: &str,
+    database: &TestDatabase,
+    directory: &Path,
+    environment: &[(&str, &str)],
+) -> Process {
     let endpoint = if protocol == "grpc" { receiver.grpc_endpoint() } else { receiver.http_endpoint() };
     Process::start(
         Command::new(env!("CARGO_BIN_EXE_orders"))
@@ -46,6 +56,7 @@ fn start(receiver: &OtlpReceiver, protocol: &str, database: &TestDatabase, direc
             .env("DATABASE_URL", database.url())
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
             .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null()),
     )
 }
@@ -207,19 +218,10 @@ async fn a_collector_that_is_not_there_or_hangs_keeps_no_stop_for_longer_than_it
 async fn exporting_records_nothing_of_itself_however_much_is_logged() {
     for protocol in ["grpc", "http/protobuf"] {
         let receiver = OtlpReceiver::start().unwrap();
-        let endpoint = if protocol == "grpc" { receiver.grpc_endpoint() } else { receiver.http_endpoint() };
         let database = TestDatabase::fresh().await;
         let directory = tempfile::tempdir().unwrap();
-        let process = Process::start(
-            Command::new(env!("CARGO_BIN_EXE_orders"))
-                .current_dir(directory.path())
-                .env_clear()
-                .envs([("PORT", "0"), ("APP_MANAGEMENT__PORT", "0"), ("LOG_LEVEL", "trace")])
-                .envs([("OTEL_METRIC_EXPORT_INTERVAL", "200"), ("DATABASE_URL", database.url())])
-                .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
-                .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
-                .stdin(Stdio::null()),
-        );
+        let environment = [("LOG_LEVEL", "trace"), ("OTEL_METRIC_EXPORT_INTERVAL", "200")];
+        let process = start_with(&receiver, protocol, &database, directory.path(), &environment);
         let (exports, deadline) = (size("TRACED_EXPORTS", 30), Instant::now() + Duration::from_secs(600));
         while receiver.requests() < exports {
             assert!(Instant::now() < deadline, "{} exports", receiver.requests());
