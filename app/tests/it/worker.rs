@@ -62,6 +62,23 @@ async fn a_worker_runs_what_a_server_that_runs_no_jobs_takes() {
 }
 
 #[actix::test]
+async fn a_worker_has_probes_and_metrics_on_its_management_listener() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = TestDatabase::fresh().await;
+    let worker = worker(directory.path(), &database, &[]);
+    for (path, part) in [
+        ("/health/live", "healthy"),
+        ("/health/ready", r#""database""#),
+        ("/metrics", "spanbox_runtime_threads"),
+    ] {
+        let answer = worker.get_management(path);
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(part), "{path}: {answer}");
+    }
+    let (status, log) = worker.terminate(Duration::from_secs(30));
+    assert!(status.success(), "{log}");
+}
+
+#[actix::test]
 async fn a_worker_that_is_stopped_gives_back_what_it_has_and_spends_no_attempt() {
     let directory = tempfile::tempdir().unwrap();
     let database = TestDatabase::fresh().await;

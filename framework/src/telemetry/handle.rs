@@ -13,7 +13,9 @@ use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tracing::Dispatch;
 use tracing::dispatcher::DefaultGuard;
 
+use super::build;
 use super::levels::LogLevels;
+use super::panic;
 use super::pipeline::Pipeline;
 use super::process;
 use super::repeats::Repeats;
@@ -189,6 +191,7 @@ impl Telemetry {
     pub(crate) fn observe_process(&self) {
         if let Some(meter) = self.meter() {
             process::observe(meter);
+            build::observe(meter);
             self.inner.runtimes.observe(meter);
         }
     }
@@ -252,7 +255,8 @@ impl Telemetry {
     /// providers and propagator (W3C trace context, and the baggage that `telemetry.baggage` lists; of the two, those
     /// that `OTEL_PROPAGATORS` lists), and `tracing`'s global default.
     ///
-    /// For the outermost `run` of a process only. A global default of `tracing` that is already there stays.
+    /// For the outermost `run` of a process only. A global default of `tracing` that is already there stays; where it is
+    /// ours, panics are told by it and not by the standard library.
     pub fn install_globally(&self) {
         if let Some(traces) = &self.inner.providers.traces {
             opentelemetry::global::set_tracer_provider(traces.clone());
@@ -272,6 +276,9 @@ impl Telemetry {
         if let Some(dispatch) = &self.inner.dispatch {
             let installed = tracing::dispatcher::set_global_default(dispatch.clone()).is_ok();
             self.inner.installed.store(installed, Ordering::Relaxed);
+            if installed {
+                panic::log_panics();
+            }
         }
     }
 }

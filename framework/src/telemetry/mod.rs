@@ -68,6 +68,7 @@
 
 mod attribute;
 mod begun;
+mod build;
 mod client;
 mod console;
 mod current;
@@ -119,6 +120,8 @@ pub(crate) use operation::{Asking, Operation};
 pub(crate) use panic::panic_message;
 pub use pipeline::{ShutdownReport, SignalReport};
 pub use prometheus::Exposition;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use prometheus::{Kind, family, label};
 pub use resource::ServiceInfo;
 pub use setup::Setup;
 pub(crate) use span::is_unwanted;

@@ -1,18 +1,24 @@
 //! What the operating system says of the process, by the semantic conventions. It is read when metrics are, and nowhere
 //! else than on Linux is there any of it.
 
+#[cfg(target_os = "linux")]
+use std::time::Instant;
+
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 use opentelemetry_semantic_conventions::attribute::CPU_MODE;
 use opentelemetry_semantic_conventions::metric::{
-    PROCESS_CPU_TIME, PROCESS_MEMORY_USAGE, PROCESS_MEMORY_VIRTUAL, PROCESS_THREAD_COUNT,
-    PROCESS_UNIX_FILE_DESCRIPTOR_COUNT, PROCESS_UPTIME,
+    PROCESS_CPU_TIME, PROCESS_CPU_UTILIZATION, PROCESS_MEMORY_USAGE, PROCESS_MEMORY_VIRTUAL,
+    PROCESS_THREAD_COUNT, PROCESS_UNIX_FILE_DESCRIPTOR_COUNT, PROCESS_UPTIME,
 };
+#[cfg(target_os = "linux")]
+use parking_lot::Mutex;
 
 /// Makes the instruments.
 #[cfg(target_os = "linux")]
 pub(super) fn observe(meter: &Meter) {
     let modes = ["user", "system"].map(|mode| [KeyValue::new(CPU_MODE, mode)]);
+    utilization(meter, modes.clone());
     meter
         .f64_observable_counter(PROCESS_CPU_TIME)
         .with_unit("s")
@@ -56,13 +62,35 @@ pub(super) fn observe(meter: &Meter) {
         .build();
 }
 
+/// How busy the process has been since it was asked before, as a share of all processors that it may use.
+#[cfg(target_os = "linux")]
+fn utilization(meter: &Meter, modes: [[KeyValue; 1]; 2]) {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    let last = Mutex::new(Stat::read().map(|stat| (Instant::now(), stat)));
+    meter
+        .f64_observable_gauge(PROCESS_CPU_UTILIZATION)
+        .with_unit("1")
+        .with_description("Share of the processors that the process has used since the last measurement.")
+        .with_callback(move |observer| {
+            let Some(stat) = Stat::read() else { return };
+            let now = Instant::now();
+            let Some((since, before)) = last.lock().replace((now, stat)) else { return };
+            let time = (now - since).as_secs_f64() * processors;
+            if time > 0.0 {
+                observer.observe((stat.user - before.user) / time, &modes[0]);
+                observer.observe((stat.system - before.system) / time, &modes[1]);
+            }
+        })
+        .build();
+}
+
 /// There is nothing that it could read.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn observe(_meter: &Meter) {}
 
 /// What `/proc/self/stat` says, see proc_pid_stat(5).
 #[cfg(target_os = "linux")]
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Stat {
     /// Seconds.
     user: f64,

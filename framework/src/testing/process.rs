@@ -87,6 +87,19 @@ impl Process {
         self.address.expect("a program that only runs jobs listens nowhere")
     }
 
+    /// Where its management listener listens.
+    ///
+    /// # Panics
+    ///
+    /// With its log, when it has none.
+    #[must_use]
+    pub fn management_address(&self) -> SocketAddr {
+        let log = self.log();
+        let mut ready = log.lines().filter(|line| line.contains("ready"));
+        let found = ready.find_map(|line| first_address(line.split_once("management")?.1));
+        found.unwrap_or_else(|| panic!("it does not say where its management listener is:\n{log}"))
+    }
+
     /// Its process id.
     #[must_use]
     pub fn id(&self) -> u32 {
@@ -100,10 +113,17 @@ impl Process {
     /// When there is no answer.
     #[must_use]
     pub fn get(&self, path: &str) -> String {
-        exchange(
-            self.address(),
-            format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").as_bytes(),
-        )
+        get(self.address(), path)
+    }
+
+    /// `GET` of its management listener, answered with the whole response as it came.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such listener, or no answer.
+    #[must_use]
+    pub fn get_management(&self, path: &str) -> String {
+        get(self.management_address(), path)
     }
 
     /// `POST` of JSON, answered with the whole response as it came.
@@ -175,12 +195,20 @@ impl Drop for Process {
 
 /// The first address in the line that says `ready`, in either format.
 fn address_in(line: &str) -> Option<SocketAddr> {
-    let plain = line.contains("ready").then(|| line.find("http://"))??;
-    let rest = &line[plain + "http://".len()..];
+    line.contains("ready").then(|| first_address(line))?
+}
+
+fn first_address(text: &str) -> Option<SocketAddr> {
+    let (_, rest) = text.split_once("http://")?;
     let end = rest
         .find(|c: char| !(c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '[' | ']')))
         .unwrap_or(rest.len());
     rest[..end].parse().ok()
+}
+
+fn get(address: SocketAddr, path: &str) -> String {
+    let head = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    exchange(address, head.as_bytes())
 }
 
 fn exchange(address: SocketAddr, request: &[u8]) -> String {

@@ -8,6 +8,7 @@ mod extensions;
 mod jobs_commands;
 mod management;
 mod modules;
+mod panics;
 mod recorded;
 mod repeated_statements;
 mod requests;

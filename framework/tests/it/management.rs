@@ -246,6 +246,16 @@ async fn the_process_and_its_runtimes_are_measured() {
             format!("process_cpu_time_seconds_total{{cpu_mode=\"{mode}\",otel_scope_name=\"spanbox\"}}");
         assert!(value(&series) >= 0.0);
     }
+    for mode in ["system", "user"] {
+        let series =
+            format!("process_cpu_utilization_ratio{{cpu_mode=\"{mode}\",otel_scope_name=\"spanbox\"}}");
+        assert!((0.0..=1.01).contains(&value(&series)), "{text}");
+    }
+    let built: Vec<_> = text.lines().filter(|line| line.starts_with("spanbox_build_info{")).collect();
+    assert!(
+        matches!(built[..], [one] if one.contains("spanbox_build_profile=\"debug\"") && one.ends_with(" 1")),
+        "{text}"
+    );
     assert!(value(&format!("process_memory_usage_bytes{scope}")) > f64::from(1 << 20));
     assert!(value(&format!("process_memory_virtual_bytes{scope}")) > f64::from(1 << 20));
     assert!(value(&format!("process_thread_count{scope}")) >= 3.0);

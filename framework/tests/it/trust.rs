@@ -120,6 +120,28 @@ async fn a_caller_who_is_not_trusted_does_not_decide_what_is_sampled() {
 }
 
 #[actix::test]
+async fn of_a_caller_only_what_the_propagators_list_is_read() {
+    for (propagators, trace, baggage) in [
+        ("tracecontext,baggage", true, true),
+        ("tracecontext", true, false),
+        ("baggage", false, true),
+        ("none", false, false),
+    ] {
+        for trust in ["all", "none"] {
+            let variables = [("APP_TELEMETRY__TRUST", trust), ("OTEL_PROPAGATORS", propagators)];
+            let app = TestApp::start_with(create_app, variables).await;
+            let seen = ask(&app, "/seen", &borrowed(&caller())).await;
+            let trusted = trust == "all";
+            assert_eq!(seen["trace"] == TRACE, trace && trusted, "{propagators}, {trust}: {seen}");
+            assert_eq!(seen["tenant"] == "acme", baggage && trusted, "{propagators}, {trust}: {seen}");
+            let span = app.expect_path(&["GET /seen"]).await;
+            assert_eq!(span.links.links.len(), usize::from(trace && !trusted), "{propagators}, {trust}");
+            app.stop().await;
+        }
+    }
+}
+
+#[actix::test]
 async fn what_is_no_trace_context_is_no_trace_context() {
     for trust in ["all", "none"] {
         let app = TestApp::start_with(create_app, [("APP_TELEMETRY__TRUST", trust)]).await;

@@ -12,5 +12,7 @@ mod text;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use names::{Kind, family, label};
 pub use scrape::Exposition;
 pub(super) use scrape::Scrape;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// What an instrument is to Prometheus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Counter,
     Gauge,
     Histogram,
@@ -21,7 +21,7 @@ impl Kind {
 }
 
 /// The name of an instrument with the unit at its end, and that unit. A counter's `_total` is left to its samples.
-pub(super) fn family(name: &str, unit: &str, kind: Kind) -> (String, Option<Cow<'static, str>>) {
+pub(crate) fn family(name: &str, unit: &str, kind: Kind) -> (String, Option<Cow<'static, str>>) {
     let mut name = legal(name, |c| c == ':');
     if kind == Kind::Counter {
         name.truncate(name.strip_suffix("_total").unwrap_or(&name).len());
@@ -41,7 +41,7 @@ pub(super) fn family(name: &str, unit: &str, kind: Kind) -> (String, Option<Cow<
 }
 
 /// The name of an attribute as a label's.
-pub(super) fn label(name: &str) -> String {
+pub(crate) fn label(name: &str) -> String {
     match name {
         // A bucket's own, and a quantile's.
         "le" | "quantile" => format!("{name}_"),

@@ -1,12 +1,21 @@
-//! The names that metrics and attributes have in Prometheus: those of the OpenTelemetry specification, "OTLP Metric points
-//! to Prometheus", which the collector's exporters and Prometheus' own receiver keep to.
+//! The names that metrics of the contract have where Prometheus scrapes them.
 
 use super::{Instrument, Metric};
+use crate::telemetry::{Kind, family, label};
 
 impl Metric {
     /// Its name. A histogram has it with `_bucket`, `_count` and `_sum` behind it.
     pub(super) fn prometheus_name(&self) -> String {
-        named(self.name, self.unit, self.instrument)
+        let kind = match self.instrument {
+            Instrument::Counter => Kind::Counter,
+            Instrument::Histogram => Kind::Histogram,
+            Instrument::UpDownCounter | Instrument::Gauge => Kind::Gauge,
+        };
+        let (mut name, _unit) = family(self.name, self.unit, kind);
+        if kind == Kind::Counter {
+            name.push_str("_total");
+        }
+        name
     }
 
     pub(super) fn series(&self) -> Vec<(String, Vec<String>)> {
@@ -21,59 +30,5 @@ impl Metric {
             (format!("{name}_count"), labels.clone()),
             (format!("{name}_sum"), labels),
         ]
-    }
-}
-
-fn named(name: &str, unit: &str, instrument: Instrument) -> String {
-    let mut name = label(name);
-    let unit = match unit {
-        "s" => "seconds",
-        "ms" => "milliseconds",
-        "By" => "bytes",
-        "1" if instrument == Instrument::Gauge => "ratio",
-        _ => "",
-    };
-    let parts: Vec<&str> = name.split('_').collect();
-    let told = unit.is_empty() || parts.contains(&unit);
-    if !told {
-        name = format!("{name}_{unit}");
-    }
-    if instrument == Instrument::Counter && !name.ends_with("_total") {
-        name.push_str("_total");
-    }
-    name
-}
-
-fn label(key: &str) -> String {
-    key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_end_in_the_unit_and_counters_in_total() {
-        for (name, unit, instrument, expected) in [
-            (
-                "http.server.request.duration",
-                "s",
-                Instrument::Histogram,
-                "http_server_request_duration_seconds",
-            ),
-            (
-                "http.server.active_requests",
-                "{request}",
-                Instrument::UpDownCounter,
-                "http_server_active_requests",
-            ),
-            ("jobs.dead", "{job}", Instrument::Counter, "jobs_dead_total"),
-            ("process.cpu.time", "s", Instrument::Counter, "process_cpu_time_seconds_total"),
-            ("process.memory.usage", "By", Instrument::UpDownCounter, "process_memory_usage_bytes"),
-            ("load", "1", Instrument::Gauge, "load_ratio"),
-        ] {
-            assert_eq!(named(name, unit, instrument), expected);
-        }
-        assert_eq!(label("messaging.destination.name"), "messaging_destination_name");
     }
 }

@@ -93,6 +93,8 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
     Attribute::new(Int, "spanbox.stop.given_back", "Jobs that were given back for others to run."),
     Attribute::new(Int, "spanbox.stop.failed", "Hooks that did not end in time, or panicked."),
     // The process and its telemetry.
+    Attribute::new(String, "spanbox.version", "The framework's version."),
+    Attribute::new(String, "spanbox.build.profile", "`release`, or `debug`."),
     Attribute::new(String, "cpu.mode", "`user` or `system`."),
     Attribute::new(String, "otel.component.name", "The processor or the exporter."),
     Attribute::new(String, "otel.component.type", "Its type."),

@@ -113,11 +113,16 @@ pub(super) const METRICS: &[Metric] = &[
         .has(&["spanbox.keep.limit"]),
     // The process and its runtimes.
     Metric::new(Counter, "s", "process.cpu.time", "Processor time used.").has(&["cpu.mode"]),
+    Metric::new(Gauge, "1", "process.cpu.utilization", "Share of the processors used since the last time.")
+        .has(&["cpu.mode"]),
     Metric::new(UpDownCounter, "By", "process.memory.usage", "Memory in use."),
     Metric::new(UpDownCounter, "By", "process.memory.virtual", "Memory reserved."),
     Metric::new(UpDownCounter, "{thread}", "process.thread.count", "Threads."),
     Metric::new(UpDownCounter, "{file_descriptor}", "process.unix.file_descriptor.count", "Open files."),
     Metric::new(Gauge, "s", "process.uptime", "How long the process has been running."),
+    Metric::new(Gauge, "", "spanbox.build.info", "Always 1: what the program was built of.")
+        .has(&["spanbox.version", "spanbox.build.profile"])
+        .may_have(&["process.runtime.version"]),
     Metric::new(Counter, "s", "spanbox.runtime.busy.time", "How long the threads of the runtimes were busy."),
     Metric::new(UpDownCounter, "{thread}", "spanbox.runtime.threads", "Threads of the runtimes."),
     // The telemetry itself, where it is exported.
