@@ -12,7 +12,7 @@ use crate::actor::Actors;
 use crate::config::{Config, ServerSettings};
 use crate::context;
 use crate::data::Db;
-use crate::module::{Provided, RouteTable, configure};
+use crate::module::{Given, RouteTable, configure};
 use crate::telemetry::Telemetry;
 use crate::web::{Limits, WebSignals, path_config};
 
@@ -25,7 +25,7 @@ pub(super) struct Listener {
     pub(super) config: Config,
     pub(super) db: Option<Db>,
     pub(super) actors: Actors,
-    pub(super) provided: Vec<Provided>,
+    pub(super) given: Given,
 }
 
 /// A server that takes requests.
@@ -92,9 +92,9 @@ impl Listener {
         if let Some(db) = &self.db {
             config.app_data(db.clone());
         }
-        for provide in &self.provided {
+        for provide in &self.given.values {
             provide(config);
         }
-        configure(&self.table, &self.signals, &self.limits, config);
+        configure(&self.table, &self.signals, &self.limits, &self.given, config);
     }
 }

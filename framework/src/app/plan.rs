@@ -140,7 +140,7 @@ impl Plan {
             config: self.config.clone(),
             db: db.clone(),
             actors: actors.clone(),
-            provided: boot.take_provided().map_err(|types| BootError::ProvidedTwice { types })?,
+            given: boot.take_given().map_err(|types| BootError::ProvidedTwice { types })?,
         };
         let serves = matches!(purpose, Purpose::Serve);
         let jobs = self.start_jobs(purpose, boot).await?;

@@ -1,9 +1,13 @@
-use std::any::{TypeId, type_name};
+use std::any::{Any, TypeId, type_name};
 use std::error::Error;
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 
-use actix_web::web;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse, Transform};
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use parking_lot::Mutex;
 
@@ -11,6 +15,7 @@ use crate::actor::Actors;
 use crate::config::{Config, ConfigError, Section};
 use crate::data::Db;
 use crate::telemetry::Telemetry;
+use crate::web::{Around, Hooks, Inner, Problem, around};
 
 /// Any error of a start hook.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -43,8 +48,18 @@ pub struct Boot {
 #[derive(Default)]
 struct ProvidedValues {
     values: Vec<Provided>,
-    types: Vec<TypeId>,
+    /// The same, for whoever starts after the one that provided it.
+    shared: Vec<(TypeId, Arc<dyn Any + Send + Sync>)>,
     twice: Vec<&'static str>,
+    hooks: Hooks,
+    around: Vec<Around>,
+}
+
+/// What extensions and modules gave to all requests of their service.
+pub(crate) struct Given {
+    pub(crate) values: Vec<Provided>,
+    pub(crate) hooks: Hooks,
+    pub(crate) around: Arc<[Around]>,
 }
 
 impl Boot {
@@ -94,21 +109,70 @@ impl Boot {
     /// each type: a second one stops the start. Give a value that others might provide too a type of its own.
     pub fn provide<T: Send + Sync + 'static>(&self, value: T) {
         let mut provided = self.provided.lock();
-        if provided.types.contains(&TypeId::of::<T>()) {
+        if provided.shared.iter().any(|(known, _)| *known == TypeId::of::<T>()) {
             provided.twice.push(type_name::<T>());
             return;
         }
-        provided.types.push(TypeId::of::<T>());
-        let data = web::Data::new(value);
+        let value = Arc::new(value);
+        provided.shared.push((TypeId::of::<T>(), value.clone()));
+        let data = web::Data::from(value);
         provided.values.push(Arc::new(move |config| {
             config.app_data(data.clone());
         }));
     }
 
-    /// What was provided, or the types of which there were two.
-    pub(crate) fn take_provided(&self) -> Result<Vec<Provided>, Vec<&'static str>> {
+    /// What an extension, or a module that started before, has [provided](Self::provide).
+    ///
+    /// # Errors
+    ///
+    /// When nobody has, by the name of the type.
+    pub fn provided<T: Send + Sync + 'static>(&self) -> Result<Arc<T>, BoxError> {
+        let provided = self.provided.lock();
+        let found = provided.shared.iter().find(|(known, _)| *known == TypeId::of::<T>());
+        found.and_then(|(_, value)| Arc::clone(value).downcast().ok()).ok_or_else(|| {
+            let name = type_name::<T>();
+            format!("nothing has provided a `{name}`: add the extension that does with Service::extension")
+                .into()
+        })
+    }
+
+    /// Runs before each handler of the service, ahead of the service's own hooks and of the modules'; an error is the
+    /// answer in its place.
+    pub fn before<F, Fut>(&self, hook: F)
+    where
+        F: Fn(HttpRequest) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), Problem>> + 'static,
+    {
+        let hook = Arc::new(move |request| hook(request).boxed_local() as _);
+        self.provided.lock().hooks.before.push(hook);
+    }
+
+    /// Runs on each answer of the service, errors too, after all other hooks.
+    pub fn after<F>(&self, hook: F)
+    where
+        F: Fn(&HttpRequest, &mut HttpResponse) + Send + Sync + 'static,
+    {
+        self.provided.lock().hooks.after.push(Arc::new(hook));
+    }
+
+    /// Puts a middleware of actix around all hooks and handlers of the service, inside the request's span. The first
+    /// is the outermost. `middleware` is called once for each resource of each worker.
+    pub fn wrap<T, B>(&self, middleware: impl Fn() -> T + Send + Sync + 'static)
+    where
+        T: Transform<Inner, ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error>
+            + 'static,
+        B: MessageBody + 'static,
+    {
+        self.provided.lock().around.push(around(middleware));
+    }
+
+    /// What was given, or the types of which there were two.
+    pub(crate) fn take_given(&self) -> Result<Given, Vec<&'static str>> {
         let provided = std::mem::take(&mut *self.provided.lock());
-        if provided.twice.is_empty() { Ok(provided.values) } else { Err(provided.twice) }
+        if !provided.twice.is_empty() {
+            return Err(provided.twice);
+        }
+        Ok(Given { values: provided.values, hooks: provided.hooks, around: provided.around.into() })
     }
 }
 

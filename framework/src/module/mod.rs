@@ -49,7 +49,7 @@ use futures_util::future::LocalBoxFuture;
 pub use boot::{Boot, BoxError};
 pub use route::RouteInfo;
 
-pub(crate) use boot::{OnStop, Provided, StartAndStop};
+pub(crate) use boot::{Given, OnStop, StartAndStop};
 pub(crate) use collect::is_name;
 pub(crate) use health::health_module;
 pub(crate) use jobs::check_jobs;

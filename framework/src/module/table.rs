@@ -7,6 +7,7 @@ use actix_web::guard::fn_guard;
 use actix_web::{HttpRequest, web};
 
 use super::Module;
+use super::boot::Given;
 use super::collect::Collector;
 use super::pattern::specificity;
 use super::route::{Guard, RouteInfo};
@@ -109,8 +110,21 @@ pub(crate) fn configure(
     table: &RouteTable,
     signals: &Arc<WebSignals>,
     limits: &Arc<Limits>,
+    given: &Given,
     config: &mut web::ServiceConfig,
 ) {
+    let layer = |target, roots, hooks: &Hooks| {
+        let mut all = given.hooks.clone();
+        all.extend(hooks);
+        RequestLayer {
+            signals: Arc::clone(signals),
+            limits: Arc::clone(limits),
+            target,
+            roots,
+            hooks: Arc::new(all),
+            around: Arc::clone(&given.around),
+        }
+    };
     for resource in &table.resources {
         let mut service = web::resource(resource.patterns.clone());
         for guard in resource.guards.iter().cloned() {
@@ -125,13 +139,11 @@ pub(crate) fn configure(
                 let problem = method_not_allowed(&allow);
                 async move { Err::<actix_web::HttpResponse, _>(problem) }
             }))
-            .wrap(RequestLayer {
-                signals: Arc::clone(signals),
-                limits: Arc::clone(limits),
-                target: Target::Route(Arc::clone(&resource.meta)),
-                roots: signals.roots(&table.path_to(resource.meta.module), Some(&resource.meta)),
-                hooks: Arc::clone(&resource.hooks),
-            });
+            .wrap(layer(
+                Target::Route(Arc::clone(&resource.meta)),
+                signals.roots(&table.path_to(resource.meta.module), Some(&resource.meta)),
+                &resource.hooks,
+            ));
         config.service(service);
     }
     for mount in &table.mounts {
@@ -142,23 +154,12 @@ pub(crate) fn configure(
         let scope = scope
             .default_service(web::to(|request: HttpRequest| no_such_route(request)))
             .configure(|config| (mount.configure)(config));
-        config.service(scope.wrap(RequestLayer {
-            signals: Arc::clone(signals),
-            limits: Arc::clone(limits),
-            target: Target::Mount(mount.module),
-            roots: signals.roots(&table.path_to(mount.module), None),
-            hooks: Arc::clone(&mount.hooks),
-        }));
+        let roots = signals.roots(&table.path_to(mount.module), None);
+        config.service(scope.wrap(layer(Target::Mount(mount.module), roots, &mount.hooks)));
     }
     let unmatched =
         web::resource("/{path:.*}").default_service(web::to(|request: HttpRequest| no_such_route(request)));
-    config.service(unmatched.wrap(RequestLayer {
-        signals: Arc::clone(signals),
-        limits: Arc::clone(limits),
-        target: Target::Nothing,
-        roots: signals.roots(&[], None),
-        hooks: Arc::clone(&table.unmatched),
-    }));
+    config.service(unmatched.wrap(layer(Target::Nothing, signals.roots(&[], None), &table.unmatched)));
 }
 
 #[cfg(test)]

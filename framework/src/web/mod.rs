@@ -27,6 +27,7 @@
 //! `active_requests` when a request is dropped. The two have not been measured side by side. Who wraps it around routes
 //! all the same gets right parents: its span is a child of ours, also when the request brings a `traceparent`.
 
+mod around;
 mod bodies;
 mod excluded;
 mod extract;
@@ -35,6 +36,7 @@ mod health;
 mod json;
 mod limits;
 mod objects;
+mod principal;
 mod problem;
 mod request;
 mod roots;
@@ -43,11 +45,14 @@ mod signals;
 #[cfg(test)]
 mod tests;
 
+pub use around::Inner;
 pub use extract::{Query, Settings};
 pub use health::{Check, CheckReport, CheckStatus, Health, Readiness, ReadyStatus};
 pub use json::Json;
+pub use principal::Principal;
 pub use problem::{FieldError, Problem};
 
+pub(crate) use around::{Around, around};
 pub(crate) use extract::path_config;
 pub(crate) use health::alive;
 pub(crate) use limits::Limits;

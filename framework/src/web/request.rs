@@ -2,7 +2,6 @@
 //! answers.
 
 use std::any::Any;
-use std::future::{Ready, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,6 +19,7 @@ use opentelemetry::Context;
 use opentelemetry::trace::FutureExt as _;
 use tokio::time::timeout;
 
+use super::around::{Around, Inner};
 use super::bodies::Received;
 use super::limits::Limits;
 use super::problem::{Problem, from_foreign, is_problem, kind_of};
@@ -73,6 +73,8 @@ pub(crate) struct RequestLayer {
     pub(crate) target: Target,
     pub(crate) roots: Roots,
     pub(crate) hooks: Arc<Hooks>,
+    /// The middlewares around hooks and handler, the outermost first.
+    pub(crate) around: Arc<[Around]>,
 }
 
 impl<S> Transform<S, ServiceRequest> for RequestLayer
@@ -83,16 +85,80 @@ where
     type Error = Error;
     type Transform = RequestService<S>;
     type InitError = ();
-    type Future = Ready<Result<Self::Transform, ()>>;
+    type Future = LocalBoxFuture<'static, Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(RequestService { service: Rc::new(service), layer: self.clone() }))
+        let layer = self.clone();
+        Box::pin(async move {
+            let service = Rc::new(service);
+            if layer.around.is_empty() {
+                return Ok(RequestService { handling: Handling::Plain(service), layer });
+            }
+            let hooks = Arc::clone(&layer.hooks);
+            let mut inner = Inner::new(move |request| {
+                let (service, hooks) = (Rc::clone(&service), Arc::clone(&hooks));
+                async move {
+                    match handle(&*service, &hooks, request).await {
+                        Err((Some(request), error)) => {
+                            Ok(ServiceResponse::new(request, HttpResponse::from_error(error)))
+                        }
+                        other => other.map_err(|(_, error)| error),
+                    }
+                }
+            });
+            for around in layer.around.iter().rev() {
+                inner = around(inner).await?;
+            }
+            Ok(RequestService { handling: Handling::Wrapped(inner), layer })
+        })
     }
 }
 
 pub(crate) struct RequestService<S> {
-    service: Rc<S>,
+    handling: Handling<S>,
     layer: RequestLayer,
+}
+
+/// Hooks and handler: by themselves, or with middlewares around them.
+enum Handling<S> {
+    Plain(Rc<S>),
+    Wrapped(Inner),
+}
+
+impl<S> Clone for Handling<S> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Plain(service) => Self::Plain(Rc::clone(service)),
+            Self::Wrapped(inner) => Self::Wrapped(inner.clone()),
+        }
+    }
+}
+
+impl<S> Handling<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
+{
+    async fn call(&self, hooks: &Hooks, request: ServiceRequest) -> Handled {
+        match self {
+            Self::Plain(service) => handle(&**service, hooks, request).await,
+            Self::Wrapped(inner) => inner.call(request).await.map_err(|error| (None, error)),
+        }
+    }
+}
+
+/// An answer, or an error with the request if it is still there.
+type Handled = Result<ServiceResponse<BoxBody>, (Option<HttpRequest>, Error)>;
+
+async fn handle<S>(service: &S, hooks: &Hooks, request: ServiceRequest) -> Handled
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
+{
+    for before in &hooks.before {
+        if let Err(problem) = before(request.request().clone()).await {
+            return Err((Some(request.into_parts().0), Error::from(problem)));
+        }
+    }
+    service.call(request).await.map_err(|error| (None, error))
 }
 
 impl<S> Service<ServiceRequest> for RequestService<S>
@@ -103,7 +169,8 @@ where
     type Error = Error;
     type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
 
-    actix_web::dev::forward_ready!(service);
+    // What actix has below a resource or a scope always is.
+    actix_web::dev::always_ready!();
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
         let received = self.layer.limits.apply(&mut request, self.layer.signals.measures_bodies());
@@ -114,7 +181,7 @@ where
             // caller what this span follows.
             continue_from(&cx, request.headers_mut());
         }
-        Box::pin(answer(self.service.clone(), self.layer.clone(), request, exchange).with_context(cx))
+        Box::pin(answer(self.handling.clone(), self.layer.clone(), request, exchange).with_context(cx))
     }
 }
 
@@ -127,7 +194,7 @@ fn continue_from(cx: &Context, headers: &mut HeaderMap) {
 
 /// Runs the hooks and the handler; whatever they do, there is an answer.
 async fn answer<S>(
-    service: Rc<S>,
+    handling: Handling<S>,
     layer: RequestLayer,
     request: ServiceRequest,
     exchange: Exchange,
@@ -139,12 +206,8 @@ where
     // The router of mounted services wants the request for itself alone.
     let spare = (!matches!(layer.target, Target::Mount(_))).then(|| request.request().clone());
     let work = async {
-        for before in &layer.hooks.before {
-            if let Err(problem) = before(request.request().clone()).await {
-                return Err((Some(request.into_parts().0), Error::from(problem)));
-            }
-        }
-        service.call(request).await.map_err(|error| (spare.clone(), error))
+        let handled = handling.call(&layer.hooks, request).await;
+        handled.map_err(|(request, error)| (request.or_else(|| spare.clone()), error))
     };
     let limit = layer.limits.request_timeout;
     let work = AssertUnwindSafe(work).catch_unwind();
