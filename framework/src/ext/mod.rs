@@ -58,8 +58,12 @@
 //! assert!(service.extension(Greeter).prepare().is_ok());
 //! ```
 
+#[cfg(feature = "auth")]
+pub mod auth;
 mod entry;
 mod order;
+#[cfg(feature = "session")]
+pub mod session;
 
 use std::future::Future;
 

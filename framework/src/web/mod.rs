@@ -53,6 +53,8 @@ pub use principal::Principal;
 pub use problem::{FieldError, Problem};
 
 pub(crate) use around::{Around, around};
+#[cfg(feature = "session")]
+pub(crate) use extract::parse_query;
 pub(crate) use extract::path_config;
 pub(crate) use health::alive;
 pub(crate) use limits::Limits;

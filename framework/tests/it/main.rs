@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+#[cfg(feature = "auth")]
+mod auth;
 mod boot;
 mod contract;
 mod extensions;

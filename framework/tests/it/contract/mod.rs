@@ -27,6 +27,10 @@ const SELDOM: &[(&str, &[&str])] = &[
         "takes a cloud",
         &["cloud.provider", "cloud.region", "k8s.cluster.name", "k8s.namespace.name", "k8s.pod.name"],
     ),
+    (
+        "takes the feature `auth`",
+        &["auth.password.hash", "auth.password.verify", "enduser.pseudo.id", "enduser.id"],
+    ),
     ("is looked for now and then", &["jobs.queue.depth", "jobs.queue.oldest.age"]),
 ];
 

@@ -14,6 +14,8 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
     ),
     Attribute::new(Boolean, "http.auth.present", "That the request brought credentials, never which.")
         .unregistered("The conventions have none for it."),
+    Attribute::new(String, "enduser.pseudo.id", "Who it is from, as a keyed hash of the user's id."),
+    Attribute::new(String, "enduser.id", "The user's own id, with `auth.raw_user_id`."),
     Attribute::new(String, "url.path", "The path, without the query."),
     Attribute::new(String, "url.scheme", "`http` or `https`."),
     Attribute::new(String, "network.protocol.version", "The version of HTTP."),

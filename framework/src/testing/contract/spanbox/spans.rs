@@ -12,6 +12,13 @@ pub(super) const SPANS: &[Span] = &[
         .may_have(REQUEST)
         .events(&["exception"])
         .links(CALLER),
+    // Passwords.
+    Span::new(SpanKind::Internal, "auth.password.hash", "A password is hashed, with the wait for its turn."),
+    Span::new(
+        SpanKind::Internal,
+        "auth.password.verify",
+        "A password is compared with its hash, or with that of nobody, with the wait for its turn.",
+    ),
     // Databases.
     Span::new(SpanKind::Client, "{summary}", "A statement, named by its `db.query.summary`.")
         .has(&["db.system.name", "db.query.summary", "db.query.text"])
@@ -139,6 +146,8 @@ const REQUEST: &[&str] = &[
     "server.port",
     "user_agent.original",
     "http.auth.present",
+    "enduser.pseudo.id",
+    "enduser.id",
     "http.request.header.{name}",
     "http.response.header.{name}",
     "http.response.status_code",
