@@ -1,5 +1,6 @@
 //! The order service, built on spanbox: a folder per module of the service, and the factory that puts them together.
 
+mod accounts;
 mod money;
 mod orders;
 mod payments;
@@ -8,11 +9,16 @@ mod schema;
 use diesel_migrations::embed_migrations;
 use spanbox::app::Service;
 use spanbox::data::Migrations;
+use spanbox::ext::auth::{self, Auth};
+use spanbox::ext::session::CookieSessions;
 use spanbox::jobs;
 
 static MIGRATIONS: Migrations =
     Migrations::new(embed_migrations!("../migrations/sqlite"), embed_migrations!("../migrations/postgres"))
-        .with(&jobs::MIGRATIONS);
+        .with(&FRAMEWORK);
+
+/// The tables of what the service uses of the framework.
+static FRAMEWORK: Migrations = auth::MIGRATIONS.with(&jobs::MIGRATIONS);
 
 /// The service, as `main`, the tests and the benchmarks all start it. Any number of them run in one process.
 ///
@@ -22,6 +28,9 @@ pub fn create_app(profile: Option<&str>) -> Service {
         .profile(profile)
         .default_setting("database.url", "sqlite://var/orders.db")
         .migrations(&MIGRATIONS)
+        .extension(Auth::new("orders"))
+        .extension(CookieSessions)
+        .module(accounts::module())
         .module(orders::module())
         .module(payments::module())
 }

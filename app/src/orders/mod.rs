@@ -16,7 +16,7 @@ use spanbox::module::Module;
 use crate::payments;
 use expire::ExpireStaleOrders;
 use process::{ProcessOrder, Processor};
-use settings::OrderSettings;
+pub(crate) use settings::OrderSettings;
 
 /// The module `/api/orders`.
 pub(crate) fn module() -> Module {

@@ -20,6 +20,8 @@ pub(crate) struct Order {
     pub(crate) status: Status,
     pub(crate) created_at: NaiveDateTime,
     pub(crate) updated_at: NaiveDateTime,
+    /// Whose it is; nobody's without one.
+    pub(crate) user_id: Option<i64>,
 }
 
 impl Order {
@@ -93,10 +95,12 @@ pub(crate) struct NewOrder {
     status: Status,
     created_at: NaiveDateTime,
     updated_at: NaiveDateTime,
+    user_id: Option<i64>,
 }
 
-impl From<OrderDraft> for NewOrder {
-    fn from(draft: OrderDraft) -> Self {
+impl NewOrder {
+    /// What a client sent, as an order of a user, or of nobody.
+    pub(crate) fn new(draft: OrderDraft, user_id: Option<i64>) -> Self {
         let now = now();
         Self {
             product_name: draft.product_name.0,
@@ -105,6 +109,7 @@ impl From<OrderDraft> for NewOrder {
             status: Status::Pending,
             created_at: now,
             updated_at: now,
+            user_id,
         }
     }
 }

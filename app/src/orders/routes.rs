@@ -13,6 +13,7 @@ use super::model::{NewOrder, Order, OrderDraft};
 use super::process::ProcessOrder;
 use super::status::Status;
 use super::store::{self, StatusTotal};
+use crate::accounts::Caller;
 use crate::money::Amount;
 
 /// The most orders that one page holds.
@@ -49,7 +50,11 @@ struct StatusRow {
 }
 
 /// `GET /api/orders/`: newest first, `?status=`, `?limit=` (50, at most 200), `?cursor=`.
-pub(super) async fn list(db: Db, Query(query): Query<ListQuery>) -> Result<Json<OrderPage>, Problem> {
+pub(super) async fn list(
+    db: Db,
+    caller: Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<OrderPage>, Problem> {
     let limit = match query.limit.unwrap_or(50) {
         limit @ 1..=MAX_PAGE => i64::from(limit),
         _ => {
@@ -58,8 +63,10 @@ pub(super) async fn list(db: Db, Query(query): Query<ListQuery>) -> Result<Json<
         }
     };
     // One more than asked for tells whether there is another page.
-    let mut orders =
-        db.read(async move |conn| store::page(conn, query.status, query.cursor, limit + 1).await).await?;
+    let page = async move |conn: &mut Conn| {
+        store::page(conn, caller.scope(), query.status, query.cursor, limit + 1).await
+    };
+    let mut orders = db.read(page).await?;
     let more = orders.len() as i64 > limit;
     orders.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let next_cursor = orders.last().filter(|_| more).map(|last| Cursor(last.id));
@@ -67,8 +74,12 @@ pub(super) async fn list(db: Db, Query(query): Query<ListQuery>) -> Result<Json<
 }
 
 /// `POST /api/orders/`: stores the order, and the job that processes it, in one transaction.
-pub(super) async fn create(db: Db, Json(draft): Json<OrderDraft>) -> Result<HttpResponse, Problem> {
-    let draft = NewOrder::from(draft);
+pub(super) async fn create(
+    db: Db,
+    caller: Caller,
+    Json(draft): Json<OrderDraft>,
+) -> Result<HttpResponse, Problem> {
+    let draft = NewOrder::new(draft, caller.user_id());
     let order = db
         .write(async move |conn: &mut Conn| {
             let order = store::insert(conn, draft).await?;
@@ -80,26 +91,30 @@ pub(super) async fn create(db: Db, Json(draft): Json<OrderDraft>) -> Result<Http
 }
 
 /// `GET /api/orders/{id}`.
-pub(super) async fn show(db: Db, id: Path<i64>) -> Result<Json<Order>, Problem> {
+pub(super) async fn show(db: Db, caller: Caller, id: Path<i64>) -> Result<Json<Order>, Problem> {
     let id = id.into_inner();
-    Ok(Json(db.read(async move |conn| store::find(conn, id).await).await?))
+    Ok(Json(db.read(async move |conn| store::find_for(conn, caller, id).await).await?))
 }
 
 /// `DELETE /api/orders/{id}`.
-pub(super) async fn delete(db: Db, id: Path<i64>) -> Result<HttpResponse, Problem> {
+pub(super) async fn delete(db: Db, caller: Caller, id: Path<i64>) -> Result<HttpResponse, Problem> {
     let id = id.into_inner();
-    db.write(async move |conn| store::delete(conn, id).await).await?;
+    db.write(async move |conn| {
+        store::find_for(conn, caller, id).await?;
+        store::delete(conn, id).await
+    })
+    .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 /// `GET /api/orders/analytics`: how many orders there are and what they come to, by status.
-pub(super) async fn analytics(db: Db) -> Result<Json<Analytics>, Problem> {
-    Ok(Json(calculate_analytics(&db).await?))
+pub(super) async fn analytics(db: Db, caller: Caller) -> Result<Json<Analytics>, Problem> {
+    Ok(Json(calculate_analytics(&db, caller).await?))
 }
 
 #[spanbox::traced]
-async fn calculate_analytics(db: &Db) -> Result<Analytics, Problem> {
-    let totals = db.read(async |conn| store::totals(conn).await).await?;
+async fn calculate_analytics(db: &Db, caller: Caller) -> Result<Analytics, Problem> {
+    let totals = db.read(async move |conn| store::totals(conn, caller.scope()).await).await?;
     let count = |rows: &mut dyn Iterator<Item = &StatusTotal>| rows.map(|row| row.count).sum();
     let analytics = Analytics {
         total_orders: count(&mut totals.iter()),

@@ -13,6 +13,7 @@ use super::cursor::Cursor;
 use super::error::OrderError;
 use super::model::{NewOrder, Order, now};
 use super::status::Status;
+use crate::accounts::{Caller, Scope};
 use crate::schema::orders;
 
 /// What the orders of one status and currency come to.
@@ -42,6 +43,12 @@ pub(super) async fn find(conn: &mut Conn, id: i64) -> Result<Order, OrderError> 
     found.ok_or(OrderError::NotFound(id))
 }
 
+/// The order as far as somebody may see it: that of another is not there.
+pub(super) async fn find_for(conn: &mut Conn, caller: Caller, id: i64) -> Result<Order, OrderError> {
+    let order = find(conn, id).await?;
+    if caller.may_see(order.user_id) { Ok(order) } else { Err(OrderError::NotFound(id)) }
+}
+
 /// The order, if it is there, which nobody else changes until this unit of work has ended.
 pub(super) async fn lock(conn: &mut Conn, id: i64) -> Result<Option<Order>, DbError> {
     let order = orders::table.find(id);
@@ -60,12 +67,18 @@ pub(super) async fn lock(conn: &mut Conn, id: i64) -> Result<Option<Order>, DbEr
 /// A page, newest first, of the orders below `after`.
 pub(super) async fn page(
     conn: &mut Conn,
+    scope: Scope,
     status: Option<Status>,
     after: Option<Cursor>,
     limit: i64,
 ) -> Result<Vec<Order>, DbError> {
     query!(conn, c => {
         let mut page = orders::table.select(Order::as_select()).order(orders::id.desc()).limit(limit).into_boxed();
+        page = match scope {
+            Scope::All => page,
+            Scope::Of(user) => page.filter(orders::user_id.eq(user)),
+            Scope::Nobodys => page.filter(orders::user_id.is_null()),
+        };
         if let Some(status) = status {
             page = page.filter(orders::status.eq(status));
         }
@@ -76,14 +89,21 @@ pub(super) async fn page(
     })
 }
 
-pub(super) async fn totals(conn: &mut Conn) -> Result<Vec<StatusTotal>, DbError> {
+pub(super) async fn totals(conn: &mut Conn, scope: Scope) -> Result<Vec<StatusTotal>, DbError> {
     // PostgreSQL's sum of bigints is a numeric.
-    query!(conn, c => orders::table
-        .group_by((orders::status, orders::currency))
-        .select((orders::status, orders::currency, count_star(), sql::<BigInt>("CAST(SUM(amount_minor) AS BIGINT)")))
-        .order((orders::status, orders::currency))
-        .load(c)
-        .await)
+    query!(conn, c => {
+        let totals = orders::table
+            .group_by((orders::status, orders::currency))
+            .select((orders::status, orders::currency, count_star(), sql::<BigInt>("CAST(SUM(amount_minor) AS BIGINT)")))
+            .order((orders::status, orders::currency))
+            .into_boxed();
+        let totals = match scope {
+            Scope::All => totals,
+            Scope::Of(user) => totals.filter(orders::user_id.eq(user)),
+            Scope::Nobodys => totals.filter(orders::user_id.is_null()),
+        };
+        totals.load(c).await
+    })
 }
 
 /// Takes an order one step further. Nobody else can have taken the same step.

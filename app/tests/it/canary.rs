@@ -54,6 +54,7 @@ fn requests(text: &str) -> Vec<String> {
             "POST /api/orders/ HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\nconnection: close";
         requests.push(format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()));
     }
+    requests.extend(accounts(text));
     for path in paths {
         for method in ["GET", "DELETE", "PUT"] {
             requests.push(format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n"));
@@ -76,6 +77,45 @@ fn requests(text: &str) -> Vec<String> {
     }
     requests.push(format!("GET / HTTP/1.1\r\nhost: {in_url}\r\nconnection: close\r\n\r\n"));
     requests.push(format!("{} / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n", text.replace(' ', "")));
+    requests
+}
+
+/// The same for accounts: as an address, as a password, as a token and as anything else.
+fn accounts(text: &str) -> Vec<String> {
+    let json = serde_json::Value::from(text);
+    let (form, long) = (encoded(text), format!("{text} {text}"));
+    let long = serde_json::Value::from(long);
+    let bodies = [
+        ("register", format!(r#"{{"email":{json},"password":{long}}}"#)),
+        ("register", format!(r#"{{"email":{json},"password":"{SECRET_KEY}"}}"#)),
+        ("register", format!(r#"{{"email":{json},"password":{json},{json}:{json}}}"#)),
+        ("login", format!(r#"{{"email":{json},"password":{long}}}"#)),
+        ("login", format!(r#"{{"email":{json},"password":"{SECRET_KEY}"}}"#)),
+        ("login", format!(r#"{{"email":"somebody@example.com","password":{json}}}"#)),
+        ("refresh", format!(r#"{{"refresh_token":{json}}}"#)),
+        ("password", format!(r#"{{"current_password":{json},"new_password":{long}}}"#)),
+    ];
+    let mut requests = Vec::new();
+    for (route, body) in bodies {
+        let head = format!("POST /api/accounts/{route} HTTP/1.1\r\nhost: test\r\nconnection: close");
+        let body = format!("content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        requests.push(format!("{head}\r\n{body}"));
+        requests.push(format!("{head}\r\nauthorization: Bearer {text}\r\n{body}"));
+    }
+    for route in ["sign-in", "sign-out"] {
+        let body = format!("csrf_token={form}&email={form}&password={form}&{form}={form}");
+        requests.push(format!(
+            "POST /accounts/{route} HTTP/1.1\r\nhost: test\r\ncookie: session={form}\r\norigin: https://{form}\r\n\
+             connection: close\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+    }
+    for path in ["me", &form, &format!("{form}/disable")] {
+        requests.push(format!(
+            "GET /api/accounts/{path}?{form} HTTP/1.1\r\nhost: test\r\nauthorization: {text}\r\nconnection: close\r\n\r\n"
+        ));
+    }
     requests
 }
 
@@ -105,6 +145,9 @@ async fn what_is_personal_or_secret_is_in_nothing_that_leaves_the_service() {
             .env("DATABASE_URL", database.url())
             .env("SECRET_KEY", SECRET_KEY)
             .env("LOG_LEVEL", "debug")
+            // Hashes that are quickly made; wrong passwords for as long as it takes.
+            .env("APP_AUTH__PASSWORD__MEMORY_KIB", "64")
+            .env("APP_ACCOUNTS__ADDRESS_FAILURES", "0")
             .env("APP_LOG__FORMAT", "json")
             .env("APP_TELEMETRY__CAPTURE__REQUEST_HEADERS", "user-agent,referer,x-forwarded-for")
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.http_endpoint())
