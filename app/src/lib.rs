@@ -7,7 +7,9 @@ mod schema;
 
 use diesel_migrations::embed_migrations;
 use spanbox::app::Service;
+use spanbox::cli::Cli;
 use spanbox::data::Migrations;
+use spanbox::ext::client::HttpClient;
 use spanbox::jobs;
 
 static MIGRATIONS: Migrations =
@@ -22,6 +24,12 @@ pub fn create_app(profile: Option<&str>) -> Service {
         .profile(profile)
         .default_setting("database.url", "sqlite://var/orders.db")
         .migrations(&MIGRATIONS)
+        .extension(HttpClient)
         .module(orders::module())
         .module(payments::module())
+}
+
+/// The commands of the program: those of every service, and `gateway`.
+pub fn commands() -> Cli<fn(Option<&str>) -> Service> {
+    Cli::new(create_app as fn(Option<&str>) -> Service).command::<payments::GatewayCommand>()
 }

@@ -51,10 +51,11 @@ impl Job for ProcessOrder {
     const QUEUE: &'static str = "orders";
     type State = Processor;
 
-    /// Soon again after a hiccup of the gateway, and for half an hour when it is away.
+    /// Soon again after a hiccup of the gateway, and for half an hour when it is away: often enough that seconds after it is
+    /// back its orders are charged. While it is away most runs ask nobody, for the breaker of its client is open.
     fn policy() -> Policy {
-        let backoff = Backoff::new(Duration::from_millis(100)).max(Duration::from_secs(300));
-        Policy::default().max_attempts(20).backoff(backoff)
+        let backoff = Backoff::new(Duration::from_millis(100)).max(Duration::from_millis(2500));
+        Policy::default().max_attempts(1000).backoff(backoff)
     }
 
     async fn run(self, processor: Processor, ctx: JobContext) -> Result<(), JobError> {

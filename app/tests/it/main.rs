@@ -7,6 +7,7 @@ mod canary;
 mod contract;
 mod deploy;
 mod expire;
+mod gateway;
 mod lifecycle;
 mod orders;
 mod otlp;

@@ -28,6 +28,7 @@ pub struct Service {
     pub(super) version: &'static str,
     profile: Option<String>,
     directory: Option<PathBuf>,
+    no_files: bool,
     environment: Vec<(String, String)>,
     defaults: Vec<(&'static str, String)>,
     extensions: Vec<Entry>,
@@ -47,6 +48,7 @@ impl Service {
             version,
             profile: None,
             directory: None,
+            no_files: false,
             environment: std::env::vars_os()
                 .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
@@ -79,6 +81,12 @@ impl Service {
     /// The directory of the settings' files. Default: that of `APP_CONFIG_DIR`, else `config`, which may be absent.
     pub fn config_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
+        self
+    }
+
+    /// Reads no files of settings, wherever the process is. Default: they are read.
+    pub fn without_files(mut self) -> Self {
+        self.no_files = true;
         self
     }
 
@@ -268,6 +276,9 @@ impl Service {
         let mut loader = Loader::from_environment(self.profile.as_deref(), self.environment.iter().cloned());
         if let Some(directory) = &self.directory {
             loader = loader.directory(directory);
+        }
+        if self.no_files {
+            loader = loader.without_files();
         }
         for (key, value) in &self.defaults {
             loader = loader.default_value(key, value);

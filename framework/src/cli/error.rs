@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use crate::app::{BootError, BootErrors};
 use crate::data::DbError;
+use crate::module::BoxError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,8 @@ pub(super) enum CliError {
     NoSuchJob(i64),
     #[error("{failed} of {of} jobs could not be {what}")]
     Undone { what: &'static str, failed: usize, of: usize },
+    #[error("{0}")]
+    Own(BoxError),
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]

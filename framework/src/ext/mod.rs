@@ -58,8 +58,12 @@
 //! assert!(service.extension(Greeter).prepare().is_ok());
 //! ```
 
+#[cfg(feature = "client")]
+pub mod client;
 mod entry;
 mod order;
+#[cfg(feature = "templates")]
+pub mod templates;
 
 use std::future::Future;
 
@@ -109,3 +113,13 @@ pub trait Installed: Sized + 'static {
 }
 
 impl Installed for () {}
+
+/// The page is compiled and run with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/EXTENSIONS.md")]
+struct ExtensionsPage;
+
+/// So is this one.
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../../../docs/CLIENT.md")]
+struct ClientPage;

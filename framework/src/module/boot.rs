@@ -168,7 +168,11 @@ impl Boot {
 
     /// What was given, or the types of which there were two.
     pub(crate) fn take_given(&self) -> Result<Given, Vec<&'static str>> {
-        let provided = std::mem::take(&mut *self.provided.lock());
+        let mut provided = self.provided.lock();
+        // What is shared stays: jobs are made ready after this, and ask for it.
+        let shared = provided.shared.clone();
+        let provided =
+            std::mem::replace(&mut *provided, ProvidedValues { shared, ..ProvidedValues::default() });
         if !provided.twice.is_empty() {
             return Err(provided.twice);
         }

@@ -58,4 +58,6 @@ pub(crate) use health::alive;
 pub(crate) use limits::Limits;
 pub(crate) use request::{Hooks, RequestLayer, Target, method_not_allowed, no_such_route, without_body};
 pub(crate) use route::RouteMeta;
+#[cfg(feature = "client")]
+pub(crate) use route::known_method;
 pub(crate) use signals::WebSignals;

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 mod boot;
+#[cfg(feature = "client")]
+mod client;
 mod contract;
 mod extensions;
 mod jobs_commands;
@@ -13,6 +15,8 @@ mod repeated_statements;
 mod requests;
 mod sampling;
 mod schedules;
+#[cfg(feature = "templates")]
+mod templates;
 mod tidy;
 mod traced;
 mod trust;

@@ -27,6 +27,25 @@ const SELDOM: &[(&str, &[&str])] = &[
         "takes a cloud",
         &["cloud.provider", "cloud.region", "k8s.cluster.name", "k8s.namespace.name", "k8s.pod.name"],
     ),
+    (
+        "takes another service; the tests of the client look at it",
+        &[
+            "{verb} {template}",
+            "{verb}",
+            "http.client.retry.wait",
+            "spanbox.client.breaker.opened",
+            "spanbox.client.breaker.closed",
+            "http.client.request.duration",
+            "http.client.active_requests",
+            "spanbox.client.breaker",
+            "url.full",
+            "url.template",
+            "http.request.resend_count",
+            "spanbox.client.upstream",
+            "spanbox.client.breaker.state",
+        ],
+    ),
+    ("takes a page; the tests of templates look at it", &["template.render", "template.name"]),
     ("is looked for now and then", &["jobs.queue.depth", "jobs.queue.oldest.age"]),
 ];
 

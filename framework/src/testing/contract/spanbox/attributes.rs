@@ -22,6 +22,18 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
     Attribute::new(Int, "server.port", "Its port."),
     Attribute::new(String, "spanbox.module", "The module of the route."),
     Attribute::new(String, "spanbox.problem.detail", "What the client was told of a failure."),
+    // Requests to others.
+    Attribute::new(
+        String,
+        "url.full",
+        "The URL, without the values of its query; of a user's also without its path.",
+    ),
+    Attribute::new(String, "url.template", "Its path with names for its parameters."),
+    Attribute::new(Int, "http.request.resend_count", "How often the request had been sent before."),
+    Attribute::new(String, "spanbox.client.upstream", "The upstream."),
+    Attribute::new(String, "spanbox.client.breaker.state", "`closed`, `open` or `half_open`."),
+    // Pages.
+    Attribute::new(String, "template.name", "The template."),
     // Errors.
     Attribute::new(
         String,

@@ -24,6 +24,27 @@ pub(super) const METRICS: &[Metric] = &[
     )
     .has(&["http.request.method", "url.scheme"])
     .may_have(&["http.route", "spanbox.module", "http.response.status_code", "error.type"]),
+    // Requests to others.
+    Metric::new(Histogram, "s", "http.client.request.duration", "Attempts of requests to others.")
+        .has(&["http.request.method", "url.scheme"])
+        .may_have(&[
+            "server.address",
+            "server.port",
+            "url.template",
+            "http.response.status_code",
+            "network.protocol.version",
+            "error.type",
+        ]),
+    Metric::new(UpDownCounter, "{request}", "http.client.active_requests", "Such attempts under way.")
+        .has(&["http.request.method", "url.scheme"])
+        .may_have(&["server.address", "server.port"]),
+    Metric::new(
+        Gauge,
+        "1",
+        "spanbox.client.breaker",
+        "1 for the state that the breaker of an upstream is in, 0 for the others.",
+    )
+    .has(&["spanbox.client.upstream", "spanbox.client.breaker.state"]),
     // Databases.
     Metric::new(Histogram, "s", "db.client.operation.duration", "Statements and commands.")
         .has(&["db.system.name"])
