@@ -32,7 +32,14 @@ pub(crate) fn service(boot: &Boot) -> Result<PaymentService, BoxError> {
     let settings = boot.settings::<PaymentSettings>()?;
     let gateway = match settings.url() {
         Some(url) => Gateway::Remote(Remote::new(&*boot.provided::<Client>()?, url)?),
-        None => Gateway::Simulated(Simulator::new(boot.db()?, settings.behaviour())),
+        None => {
+            if boot.config().profile().is_production() {
+                tracing::warn!(
+                    "payments are simulated and move no money: set payments.gateway to the URL of a gateway"
+                );
+            }
+            Gateway::Simulated(Simulator::new(boot.db()?, settings.behaviour()))
+        }
     };
     Ok(PaymentService::new(gateway))
 }

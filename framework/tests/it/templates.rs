@@ -5,7 +5,7 @@ use std::fs;
 use actix_web::web::Data;
 use serde::Serialize;
 use spanbox::app::Service;
-use spanbox::ext::templates::{Html, TemplateEngine, Templates};
+use spanbox::ext::templates::{Html, TemplateEngine, Templates, context};
 use spanbox::module::Module;
 use spanbox::testing::contract::SPANBOX;
 use spanbox::testing::{CapturedMetrics, Spans, TestApp};
@@ -27,7 +27,7 @@ async fn greet(templates: Data<Templates>) -> Result<Html, Problem> {
 }
 
 async fn plain(templates: Data<Templates>) -> Result<Html, Problem> {
-    Ok(templates.render("plain.txt", Page { name: "<Ada>" })?)
+    Ok(templates.render("plain.txt", context! { name => "<Ada>" })?)
 }
 
 async fn broken(templates: Data<Templates>) -> Result<Html, Problem> {

@@ -110,7 +110,9 @@ impl Request {
                 self.body = body.into();
                 self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             }
-            Err(error) => self.wrong.get_or_insert(format!("its body is no JSON: {error}")).truncate(200),
+            Err(error) => {
+                self.wrong.get_or_insert_with(|| format!("its body can not be written as JSON: {error}"));
+            }
         }
         self
     }

@@ -126,7 +126,7 @@ impl Extension for TemplateEngine {
 
 impl Templates {
     /// Renders a template with what its variables stand for: anything that serializes as a map, e.g.
-    /// `minijinja::context! { order }`.
+    /// [`context!`](super::context)`{ order }`.
     ///
     /// # Errors
     ///
@@ -156,7 +156,8 @@ fn find(loaded: &Environment<'_>, name: &str) -> Result<(), TemplateError> {
     if loaded.templates().any(|(known, _)| known == name) {
         return Ok(());
     }
-    let known = loaded.templates().map(|(known, _)| known.to_owned()).collect();
+    let mut known: Vec<_> = loaded.templates().map(|(known, _)| known.to_owned()).collect();
+    known.sort();
     Err(TemplateError::Missing { template: name.to_owned(), known })
 }
 

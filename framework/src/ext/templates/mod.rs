@@ -5,9 +5,8 @@
 //!
 //! ```
 //! use actix_web::web::Data;
-//! use minijinja::context;
 //! use spanbox::app::Service;
-//! use spanbox::ext::templates::{Html, TemplateEngine, Templates};
+//! use spanbox::ext::templates::{Html, TemplateEngine, Templates, context};
 //! use spanbox::module::Module;
 //! use spanbox::web::Problem;
 //!
@@ -35,4 +34,5 @@ mod settings;
 
 pub use engine::{TemplateEngine, TemplateError, Templates};
 pub use html::Html;
+pub use minijinja::context;
 pub use settings::TemplateSettings;
