@@ -198,7 +198,7 @@ impl Upstream {
     /// Any request to a path, with a query maybe, below its base; one that leads out of it (`/../`) is refused.
     pub fn request(&self, method: Method, path: &str) -> Request {
         let UpstreamInner { name, base, propagate, route } = &*self.inner;
-        Request::new(route, method, target::join(base, path)).to_upstream(name).propagate(*propagate)
+        Request::new(route, method, target::join(base, path)).for_upstream(name).propagate(*propagate)
     }
 }
 

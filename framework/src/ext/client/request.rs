@@ -50,7 +50,7 @@ impl Request {
         }
     }
 
-    pub(super) fn to_upstream(mut self, name: &str) -> Self {
+    pub(super) fn for_upstream(mut self, name: &str) -> Self {
         self.upstream = Some(name.to_owned());
         self
     }
