@@ -58,6 +58,8 @@
 //! assert!(service.extension(Greeter).prepare().is_ok());
 //! ```
 
+#[cfg(feature = "cache")]
+pub mod cache;
 mod entry;
 mod order;
 

@@ -18,6 +18,7 @@ type Probe = dyn Fn() -> LocalBoxFuture<'static, Result<(), String>> + Send + Sy
 #[derive(Clone)]
 pub struct Check {
     name: &'static str,
+    required: bool,
     probe: Arc<Probe>,
 }
 
@@ -27,7 +28,15 @@ impl Check {
     where
         F: Fn() -> LocalBoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
     {
-        Self { name, probe: Arc::new(probe) }
+        Self { name, required: true, probe: Arc::new(probe) }
+    }
+
+    /// A check of what the service can do without: while it fails its status is `degraded`, and the service stays ready.
+    pub fn optional<F>(name: &'static str, probe: F) -> Self
+    where
+        F: Fn() -> LocalBoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
+    {
+        Self { required: false, ..Self::new(name, probe) }
     }
 }
 
@@ -67,6 +76,8 @@ pub enum CheckStatus {
     Ok,
     /// It is not, or the check took too long.
     Failed,
+    /// The same of what the service can do without.
+    Degraded,
 }
 
 /// Whether a service takes requests.
@@ -115,7 +126,7 @@ impl Health {
             return Readiness { status: ReadyStatus::Draining, checks: Vec::new() };
         }
         let checks = join_all(self.checks.iter().map(run)).await;
-        let ready = checks.iter().all(|check| check.error.is_none());
+        let ready = checks.iter().all(|check| check.status != CheckStatus::Failed);
         Readiness { status: if ready { ReadyStatus::Ready } else { ReadyStatus::NotReady }, checks }
     }
 }
@@ -148,7 +159,11 @@ async fn run(check: &Check) -> CheckReport {
     };
     CheckReport {
         name: check.name,
-        status: if outcome.is_ok() { CheckStatus::Ok } else { CheckStatus::Failed },
+        status: match outcome {
+            Ok(()) => CheckStatus::Ok,
+            Err(_) if check.required => CheckStatus::Failed,
+            Err(_) => CheckStatus::Degraded,
+        },
         error: outcome.err(),
         duration_ms: started.elapsed().as_secs_f64() * 1e3,
     }

@@ -19,6 +19,15 @@ use service::{ENVIRONMENT, create_app, use_all_of};
 /// What is not in the run below, and why.
 const SELDOM: &[(&str, &[&str])] = &[
     ("takes Redis", &["{command}", "db.operation.batch.size"]),
+    (
+        "takes a cache",
+        &[
+            "spanbox.cache.lookups",
+            "spanbox.cache.failures",
+            "spanbox.cache.namespace",
+            "spanbox.cache.outcome",
+        ],
+    ),
     ("takes PostgreSQL", &["db.response.status_code"]),
     ("takes a pool with too few connections", &["db.pool.wait", "db.client.connection.timeouts"]),
     ("takes a worker that is dead or hangs", &["jobs.leases.lost", "jobs.rescued"]),

@@ -37,7 +37,7 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
     ),
     Attribute::new(String, "spanbox.keep.limit", "The setting of `telemetry.keep` that was reached."),
     // Databases.
-    Attribute::new(String, "db.system.name", "`sqlite`, `postgresql` or `redis`."),
+    Attribute::new(String, "db.system.name", "`sqlite`, `postgresql`, `redis` or `memcached`."),
     Attribute::new(String, "db.namespace", "The database: a name, a file's name, Redis' number."),
     Attribute::new(String, "db.operation.name", "`SELECT` and the like."),
     Attribute::new(String, "db.collection.name", "The table."),
@@ -51,6 +51,14 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
     Attribute::new(Double, "spanbox.db.threshold", "Seconds from which on a statement is slow."),
     Attribute::new(Double, "spanbox.db.duration", "Seconds that it took."),
     Attribute::new(Int, "spanbox.db.statements", "How often the statement ran."),
+    // The cache.
+    Attribute::new(String, "spanbox.cache.namespace", "The kind of values."),
+    Attribute::new(
+        String,
+        "spanbox.cache.outcome",
+        "`hit`; `stale`, given while a new one was loaded; `miss`; `joined`, loaded for somebody else; `bypassed`, the \
+         backend was not asked.",
+    ),
     // Jobs.
     Attribute::new(String, "messaging.system", "`spanbox`."),
     Attribute::new(String, "messaging.operation.name", "`send`, `process` or `settle`."),

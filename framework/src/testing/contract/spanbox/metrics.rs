@@ -70,6 +70,11 @@ pub(super) const METRICS: &[Metric] = &[
     Metric::new(Histogram, "s", "db.client.connection.use_time", "Using a connection.")
         .has(POOL)
         .may_have(SERVER),
+    // The cache.
+    Metric::new(Counter, "{lookup}", "spanbox.cache.lookups", "Values that were asked for.")
+        .has(&["spanbox.cache.namespace", "spanbox.cache.outcome"]),
+    Metric::new(Counter, "{failure}", "spanbox.cache.failures", "What a cache could not do.")
+        .has(&["error.type"]),
     // Jobs.
     Metric::new(Histogram, "s", "messaging.process.duration", "Runs of jobs.")
         .has(&["messaging.system", "messaging.operation.name", "messaging.destination.name", "jobs.kind"])
