@@ -12,6 +12,8 @@ use crate::config::{
     ServiceSettings, TelemetrySettings,
 };
 use crate::data::Migrations;
+#[cfg(feature = "openapi")]
+use crate::ext::openapi::{self, Description, Document};
 use crate::ext::{Entry, Extension, in_order};
 use crate::jobs::{self, JobsSettings, Transport};
 use crate::module::{Boot, BoxError, Module, RouteTable, check_jobs, health_module};
@@ -33,6 +35,8 @@ pub struct Service {
     extensions: Vec<Entry>,
     pub(super) root: Module,
     pub(super) migrations: Option<&'static Migrations>,
+    #[cfg(feature = "openapi")]
+    pub(super) document: Option<Document>,
     pub(super) instrument: Vec<Instrument>,
 }
 
@@ -54,6 +58,8 @@ impl Service {
             extensions: Vec::new(),
             root: Module::new("service"),
             migrations: None,
+            #[cfg(feature = "openapi")]
+            document: None,
             instrument: Vec::new(),
         }
     }
@@ -121,6 +127,14 @@ impl Service {
     pub fn module(mut self, module: Module) -> Self {
         self.root = self.root.module(module);
         self
+    }
+
+    /// Describes the service's interface: see [`ext::openapi`](crate::ext::openapi).
+    #[cfg(feature = "openapi")]
+    pub fn describe(mut self, description: Description) -> Self {
+        let document = description.finish(self.name, self.version);
+        self.document = Some(document.clone());
+        self.module(openapi::module(document))
     }
 
     /// Gives the service a database, `[database]` in the settings, and its migrations.

@@ -1,4 +1,5 @@
-//! The commands that every service has: `serve` (also without a command), `worker`, `jobs`, `config`, `migrate`.
+//! The commands that every service has: `serve` (also without a command), `worker`, `jobs`, `config`, `migrate`, and
+//! with the feature `openapi` that.
 //!
 //! A service's `main` is one line:
 //!
@@ -71,6 +72,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the description of the interface, as OpenAPI 3.1
+    #[cfg(feature = "openapi")]
+    Openapi,
     /// Apply, take back or list the migrations of the database
     Migrate {
         #[command(subcommand)]
@@ -139,6 +143,11 @@ fn carry_out(service: Service, arguments: Arguments, output: &mut Output<'_>) ->
         Some(Command::Worker { queue }) => serve(ready, Some(queue)),
         Some(Command::Jobs(jobs)) => jobs::run(&ready, jobs, output),
         Some(Command::Config { json }) => config::show(&ready, json, output),
+        #[cfg(feature = "openapi")]
+        Some(Command::Openapi) => match ready.document() {
+            Some(document) => output.print(&format!("{}\n", document.text())),
+            None => Err(CliError::NoDescription { service: ready.name() }),
+        },
         Some(Command::Migrate { direction }) => migrate::migrate(&ready, &direction, output),
     }
 }

@@ -61,6 +61,8 @@
 #[cfg(feature = "cache")]
 pub mod cache;
 mod entry;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod order;
 
 use std::future::Future;

@@ -56,6 +56,8 @@ pub(crate) use around::{Around, around};
 pub(crate) use extract::path_config;
 pub(crate) use health::alive;
 pub(crate) use limits::Limits;
+#[cfg(feature = "openapi")]
+pub(crate) use problem::problem_type;
 pub(crate) use request::{Hooks, RequestLayer, Target, method_not_allowed, no_such_route, without_body};
 pub(crate) use route::RouteMeta;
 pub(crate) use signals::WebSignals;
