@@ -8,7 +8,10 @@ mod schema;
 use diesel_migrations::embed_migrations;
 use spanbox::app::Service;
 use spanbox::data::Migrations;
+use spanbox::ext::cache::CacheExtension;
+use spanbox::ext::openapi::Description;
 use spanbox::jobs;
+use utoipa::OpenApi as _;
 
 static MIGRATIONS: Migrations =
     Migrations::new(embed_migrations!("../migrations/sqlite"), embed_migrations!("../migrations/postgres"))
@@ -22,6 +25,8 @@ pub fn create_app(profile: Option<&str>) -> Service {
         .profile(profile)
         .default_setting("database.url", "sqlite://var/orders.db")
         .migrations(&MIGRATIONS)
+        .extension(CacheExtension::new("orders"))
+        .describe(Description::new(&orders::Api::openapi()))
         .module(orders::module())
         .module(payments::module())
 }

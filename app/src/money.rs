@@ -6,6 +6,9 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// The largest amount, 99,999,999.99: ten digits with two decimals.
 const MAX_MINOR: i64 = 9_999_999_999;
@@ -93,6 +96,34 @@ impl<'de> Deserialize<'de> for Amount {
         }
         text.parse().map_err(D::Error::custom)
     }
+}
+
+/// As it is written: an amount, or what several come to.
+impl PartialSchema for Amount {
+    fn schema() -> RefOr<Schema> {
+        text("An amount of money, with two decimals.", r"^[0-9]+\.[0-9]{2}$").into()
+    }
+}
+
+impl ToSchema for Amount {}
+
+/// As it is read: decimal text or a number, both exactly.
+pub(crate) fn readable() -> RefOr<Schema> {
+    let number = ObjectBuilder::new()
+        .schema_type(Type::Number)
+        .minimum(Some(0))
+        .maximum(Some(99_999_999.99))
+        .multiple_of(Some(0.01));
+    let text = text("An amount of money, from 0.00 to 99999999.99.", r"^[0-9]{1,8}(\.[0-9]{1,2})?$");
+    AnyOfBuilder::new().item(text).item(number).into()
+}
+
+fn text(description: &str, pattern: &str) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(description))
+        .pattern(Some(pattern))
+        .examples(["99.99"])
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Orders: taken over HTTP, stored with a job, and processed by it.
 
+mod cached;
 mod cursor;
 mod error;
 mod expire;
@@ -14,6 +15,9 @@ use spanbox::jobs::Schedule;
 use spanbox::module::Module;
 
 use crate::payments;
+pub(crate) use routes::Api;
+
+use cached::OrderCache;
 use expire::ExpireStaleOrders;
 use process::{ProcessOrder, Processor};
 use settings::OrderSettings;
@@ -28,6 +32,7 @@ pub(crate) fn module() -> Module {
         .get("/analytics", routes::analytics)
         .get("/{id}", routes::show)
         .delete("/{id}", routes::delete)
+        .on_start(async |boot| OrderCache::start(&boot))
         .job::<ProcessOrder, _>(|boot| {
             Ok(Processor::new(payments::service(boot)?, &boot.settings::<OrderSettings>()?))
         })

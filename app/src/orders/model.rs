@@ -1,9 +1,12 @@
 use chrono::{DateTime, NaiveDateTime, SubsecRound as _, Utc};
 use diesel::{Insertable, Queryable, Selectable};
 use serde::{Deserialize, Serialize, Serializer};
+use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
 use super::status::Status;
-use crate::money::Amount;
+use crate::money::{Amount, readable};
 use crate::schema::orders;
 
 /// The currency of every order so far.
@@ -29,18 +32,22 @@ impl Order {
 }
 
 /// As a client sees it: the amount as decimal text, times in RFC 3339.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Order)]
+pub(super) struct Wire<'a> {
+    id: i64,
+    product_name: &'a str,
+    amount: Amount,
+    /// ISO 4217.
+    #[schema(example = "USD")]
+    currency: &'a str,
+    status: Status,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
 impl Serialize for Order {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Wire<'a> {
-            id: i64,
-            product_name: &'a str,
-            amount: Amount,
-            currency: &'a str,
-            status: Status,
-            created_at: DateTime<Utc>,
-            updated_at: DateTime<Utc>,
-        }
         Wire {
             id: self.id,
             product_name: &self.product_name,
@@ -55,17 +62,32 @@ impl Serialize for Order {
 }
 
 /// What a client sends to place an order.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OrderDraft {
+    #[schema(schema_with = product_name)]
     pub(crate) product_name: ProductName,
+    #[schema(schema_with = readable)]
     pub(crate) amount: Amount,
 }
+
+/// No control characters, and one that is not blank.
+const NAME: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\u0000-\u001f\u007f-\u009f]*$";
 
 /// 1 to 200 characters, none of them a control character, with something to read among them.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct ProductName(String);
+
+fn product_name() -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(200))
+        .pattern(Some(NAME))
+        .examples(["Widget"])
+        .into()
+}
 
 impl TryFrom<String> for ProductName {
     type Error = &'static str;

@@ -1,15 +1,17 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
-use actix_web::web::Path;
+use actix_web::web::{Data, Path};
 use serde::{Deserialize, Serialize};
 use spanbox::data::{Conn, Db};
 use spanbox::telemetry;
 use spanbox::web::{Json, Problem, Query};
+use utoipa::{IntoParams, OpenApi, ToSchema};
 
+use super::cached::OrderCache;
 use super::cursor::Cursor;
 use super::error::OrderError;
-use super::model::{NewOrder, Order, OrderDraft};
+use super::model::{NewOrder, Order, OrderDraft, Wire};
 use super::process::ProcessOrder;
 use super::status::Status;
 use super::store::{self, StatusTotal};
@@ -18,29 +20,41 @@ use crate::money::Amount;
 /// The most orders that one page holds.
 const MAX_PAGE: u16 = 200;
 
-#[derive(Deserialize)]
+/// The operations of this module. Each new route has a `#[utoipa::path]` and stands here.
+#[derive(OpenApi)]
+#[openapi(paths(list, create, show, delete, analytics))]
+pub(crate) struct Api;
+
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
     status: Option<Status>,
+    /// The `next_cursor` of the page before.
+    #[param(value_type = Option<String>, pattern = "^c[0-9a-f]{1,15}$")]
     cursor: Option<Cursor>,
+    /// 50 unless given.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u16>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct OrderPage {
+    #[schema(value_type = Vec<Wire>)]
     orders: Vec<Order>,
     /// `null` on the last page.
+    #[schema(value_type = Option<String>, required)]
     next_cursor: Option<Cursor>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Analytics {
     total_orders: i64,
     pending_orders: i64,
     by_status: Vec<StatusRow>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct StatusRow {
     status: Status,
     currency: String,
@@ -48,7 +62,8 @@ struct StatusRow {
     total: Amount,
 }
 
-/// `GET /api/orders/`: newest first, `?status=`, `?limit=` (50, at most 200), `?cursor=`.
+/// Lists orders, the newest first.
+#[utoipa::path(get, path = "/api/orders/", tag = "orders", params(ListQuery), responses((status = 200, body = OrderPage)))]
 pub(super) async fn list(db: Db, Query(query): Query<ListQuery>) -> Result<Json<OrderPage>, Problem> {
     let limit = match query.limit.unwrap_or(50) {
         limit @ 1..=MAX_PAGE => i64::from(limit),
@@ -66,8 +81,19 @@ pub(super) async fn list(db: Db, Query(query): Query<ListQuery>) -> Result<Json<
     Ok(Json(OrderPage { orders, next_cursor }))
 }
 
-/// `POST /api/orders/`: stores the order, and the job that processes it, in one transaction.
-pub(super) async fn create(db: Db, Json(draft): Json<OrderDraft>) -> Result<HttpResponse, Problem> {
+/// Takes an order: stores it, and the job that processes it, in one transaction.
+#[utoipa::path(
+    post,
+    path = "/api/orders/",
+    tag = "orders",
+    request_body = OrderDraft,
+    responses((status = 201, body = Wire, headers(("Location" = String, description = "Where the order is."))))
+)]
+pub(super) async fn create(
+    db: Db,
+    cached: Data<OrderCache>,
+    Json(draft): Json<OrderDraft>,
+) -> Result<HttpResponse, Problem> {
     let draft = NewOrder::from(draft);
     let order = db
         .write(async move |conn: &mut Conn| {
@@ -76,30 +102,34 @@ pub(super) async fn create(db: Db, Json(draft): Json<OrderDraft>) -> Result<Http
             Ok::<_, OrderError>(order)
         })
         .await?;
+    cached.settled().await;
     Ok(HttpResponse::Created().insert_header((LOCATION, format!("/api/orders/{}", order.id))).json(order))
 }
 
-/// `GET /api/orders/{id}`.
-pub(super) async fn show(db: Db, id: Path<i64>) -> Result<Json<Order>, Problem> {
-    let id = id.into_inner();
-    Ok(Json(db.read(async move |conn| store::find(conn, id).await).await?))
+/// Shows an order.
+#[utoipa::path(get, path = "/api/orders/{id}", tag = "orders", params(("id" = i64, Path)), responses((status = 200, body = Wire)))]
+pub(super) async fn show(db: Db, cached: Data<OrderCache>, id: Path<i64>) -> Result<Json<Order>, Problem> {
+    Ok(Json(cached.find(&db, id.into_inner()).await?))
 }
 
-/// `DELETE /api/orders/{id}`.
-pub(super) async fn delete(db: Db, id: Path<i64>) -> Result<HttpResponse, Problem> {
+/// Deletes an order, unless it is just being processed.
+#[utoipa::path(delete, path = "/api/orders/{id}", tag = "orders", params(("id" = i64, Path)), responses((status = 204, description = "It is gone.")))]
+pub(super) async fn delete(db: Db, cached: Data<OrderCache>, id: Path<i64>) -> Result<HttpResponse, Problem> {
     let id = id.into_inner();
     db.write(async move |conn| store::delete(conn, id).await).await?;
+    cached.settled().await;
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// `GET /api/orders/analytics`: how many orders there are and what they come to, by status.
-pub(super) async fn analytics(db: Db) -> Result<Json<Analytics>, Problem> {
-    Ok(Json(calculate_analytics(&db).await?))
+/// How many orders there are and what they come to, by status and currency.
+#[utoipa::path(get, path = "/api/orders/analytics", tag = "orders", responses((status = 200, body = Analytics)))]
+pub(super) async fn analytics(db: Db, cached: Data<OrderCache>) -> Result<Json<Analytics>, Problem> {
+    Ok(Json(calculate_analytics(&db, &cached).await?))
 }
 
 #[spanbox::traced]
-async fn calculate_analytics(db: &Db) -> Result<Analytics, Problem> {
-    let totals = db.read(async |conn| store::totals(conn).await).await?;
+async fn calculate_analytics(db: &Db, cached: &OrderCache) -> Result<Analytics, Problem> {
+    let totals = cached.totals(db).await?;
     let count = |rows: &mut dyn Iterator<Item = &StatusTotal>| rows.map(|row| row.count).sum();
     let analytics = Analytics {
         total_orders: count(&mut totals.iter()),

@@ -6,9 +6,11 @@ use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
 use diesel_async::RunQueryDsl;
+use serde::{Deserialize, Serialize};
 use spanbox::data::{Conn, DbError, PgConn};
 use spanbox::query;
 
+use super::cached::changed;
 use super::cursor::Cursor;
 use super::error::OrderError;
 use super::model::{NewOrder, Order, now};
@@ -16,7 +18,7 @@ use super::status::Status;
 use crate::schema::orders;
 
 /// What the orders of one status and currency come to.
-#[derive(Debug, Queryable)]
+#[derive(Debug, Deserialize, Queryable, Serialize)]
 pub(super) struct StatusTotal {
     pub(super) status: Status,
     pub(super) currency: String,
@@ -25,11 +27,13 @@ pub(super) struct StatusTotal {
 }
 
 pub(super) async fn insert(conn: &mut Conn, order: NewOrder) -> Result<Order, DbError> {
-    query!(conn, c => diesel::insert_into(orders::table)
+    let order = query!(&mut *conn, c => diesel::insert_into(orders::table)
         .values(&order)
         .returning(Order::as_returning())
         .get_result(c)
-        .await)
+        .await)?;
+    changed(conn, order.id);
+    Ok(order)
 }
 
 pub(super) async fn find(conn: &mut Conn, id: i64) -> Result<Order, OrderError> {
@@ -89,11 +93,12 @@ pub(super) async fn totals(conn: &mut Conn) -> Result<Vec<StatusTotal>, DbError>
 /// Takes an order one step further. Nobody else can have taken the same step.
 pub(super) async fn advance(conn: &mut Conn, id: i64, to: Status) -> Result<(), OrderError> {
     if let Some(from) = to.before() {
-        let changed = query!(conn, c => diesel::update(orders::table.find(id).filter(orders::status.eq(from)))
+        let taken = query!(&mut *conn, c => diesel::update(orders::table.find(id).filter(orders::status.eq(from)))
             .set((orders::status.eq(to), orders::version.eq(orders::version + 1), orders::updated_at.eq(now())))
             .execute(c)
             .await)?;
-        if changed == 1 {
+        if taken == 1 {
+            changed(conn, id);
             return Ok(());
         }
     }
@@ -106,6 +111,7 @@ pub(super) async fn delete(conn: &mut Conn, id: i64) -> Result<(), OrderError> {
     let idle = orders::table.find(id).filter(orders::status.ne(Status::Processing));
     let deleted = query!(&mut *conn, c => diesel::delete(idle).execute(c).await)?;
     if deleted == 1 {
+        changed(conn, id);
         return Ok(());
     }
     find(conn, id).await?;
@@ -160,6 +166,7 @@ pub(super) async fn expire(conn: &mut Conn, ids: Vec<i64>) -> Result<usize, DbEr
     if ids.is_empty() {
         return Ok(0);
     }
+    ids.iter().for_each(|id| changed(conn, *id));
     let unfinished = orders::table
         .filter(orders::id.eq_any(ids))
         .filter(orders::status.eq_any([Status::Pending, Status::Processing]));

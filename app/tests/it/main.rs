@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 mod bad_input;
+mod caching;
 mod canary;
 mod contract;
 mod deploy;
 mod expire;
 mod lifecycle;
+mod openapi;
 mod orders;
 mod otlp;
 mod payments;
