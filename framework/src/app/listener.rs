@@ -14,13 +14,15 @@ use crate::context;
 use crate::data::Db;
 use crate::module::{Given, RouteTable, configure};
 use crate::telemetry::Telemetry;
-use crate::web::{Limits, WebSignals, path_config};
+use crate::web::{Edge, Limits, Proxies, WebSignals, path_config};
 
 /// What every worker gets a share of.
 pub(super) struct Listener {
     pub(super) table: RouteTable,
     pub(super) signals: Arc<WebSignals>,
     pub(super) limits: Arc<Limits>,
+    pub(super) edge: Arc<Edge>,
+    pub(super) proxies: Proxies,
     pub(super) telemetry: Telemetry,
     pub(super) config: Config,
     pub(super) db: Option<Db>,
@@ -87,6 +89,7 @@ impl Listener {
         config.app_data(Limits::clone(&self.limits));
         config.app_data(self.config.clone());
         config.app_data(self.actors.clone());
+        config.app_data(self.proxies.clone());
         config.app_data(path_config());
         config.app_data(web::PayloadConfig::new(self.limits.max_body_bytes));
         if let Some(db) = &self.db {
@@ -95,6 +98,6 @@ impl Listener {
         for provide in &self.given.values {
             provide(config);
         }
-        configure(&self.table, &self.signals, &self.limits, &self.given, config);
+        configure(&self.table, &self.signals, &self.limits, &self.edge, &self.given, config);
     }
 }

@@ -8,8 +8,8 @@ use opentelemetry_sdk::trace::SpanProcessor;
 use super::ready::Ready;
 use super::{BootErrors, TlsError, tls};
 use crate::config::{
-    Config, DatabaseSettings, Loader, LogSettings, ManagementSettings, RedisSettings, ServerSettings,
-    ServiceSettings, TelemetrySettings,
+    Config, DatabaseSettings, EdgeSettings, Loader, LogSettings, ManagementSettings, RedisSettings,
+    ServerSettings, ServiceSettings, SheddingSettings, TelemetrySettings,
 };
 use crate::data::Migrations;
 use crate::ext::{Entry, Extension, in_order};
@@ -205,6 +205,9 @@ impl Service {
         if let (Ok(config), Ok(table)) = (&config, &table) {
             let telemetry = config.get::<TelemetrySettings>().unwrap_or_default();
             modules.extend(table.check_sampling(&telemetry.sampling));
+            let shedding = config.get::<SheddingSettings>().unwrap_or_default();
+            modules
+                .extend(table.check_routes("shedding.exclude", shedding.exclude.iter().map(String::as_str)));
         }
         let table = table.map_err(|wrong| modules.splice(0..0, wrong).for_each(drop)).ok();
         let telemetry = config.as_ref().map(|config| self.setup(config).check()).unwrap_or_default();
@@ -274,6 +277,8 @@ impl Service {
         }
         loader.section::<ServiceSettings>();
         loader.section::<ServerSettings>();
+        loader.section::<EdgeSettings>();
+        loader.section::<SheddingSettings>();
         if self.migrations.is_some() {
             loader = loader.own_in_production("database.url");
             loader.section::<DatabaseSettings>();

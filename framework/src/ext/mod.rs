@@ -58,7 +58,11 @@
 //! assert!(service.extension(Greeter).prepare().is_ok());
 //! ```
 
+#[cfg(feature = "cors")]
+pub mod cors;
 mod entry;
+#[cfg(feature = "limit")]
+pub mod limit;
 mod order;
 
 use std::future::Future;

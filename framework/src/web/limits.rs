@@ -22,6 +22,7 @@ use crate::config::ServerSettings;
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     pub(crate) max_body_bytes: usize,
+    pub(crate) max_json_values: usize,
     pub(crate) body_timeout: Duration,
     /// Zero: none.
     pub(crate) request_timeout: Duration,
@@ -31,6 +32,7 @@ impl Limits {
     pub(crate) fn new(settings: &ServerSettings) -> Self {
         Self {
             max_body_bytes: settings.max_body_bytes,
+            max_json_values: settings.max_json_values,
             body_timeout: settings.body_timeout,
             request_timeout: settings.request_timeout,
         }

@@ -29,7 +29,10 @@
 
 mod around;
 mod bodies;
+mod client_address;
+mod edge;
 mod excluded;
+mod explain;
 mod extract;
 mod headers;
 mod health;
@@ -41,11 +44,14 @@ mod problem;
 mod request;
 mod roots;
 mod route;
+mod shed;
 mod signals;
 #[cfg(test)]
 mod tests;
+mod unanswered;
 
 pub use around::Inner;
+pub use client_address::ClientAddress;
 pub use extract::{Query, Settings};
 pub use health::{Check, CheckReport, CheckStatus, Health, Readiness, ReadyStatus};
 pub use json::Json;
@@ -53,9 +59,13 @@ pub use principal::Principal;
 pub use problem::{FieldError, Problem};
 
 pub(crate) use around::{Around, around};
+pub(crate) use client_address::Proxies;
+pub(crate) use edge::Edge;
 pub(crate) use extract::path_config;
 pub(crate) use health::alive;
 pub(crate) use limits::Limits;
-pub(crate) use request::{Hooks, RequestLayer, Target, method_not_allowed, no_such_route, without_body};
+pub(crate) use request::{Hooks, RequestLayer, Target, without_body};
 pub(crate) use route::RouteMeta;
+pub(crate) use shed::{Pressure, Shedder};
 pub(crate) use signals::WebSignals;
+pub(crate) use unanswered::{method_not_allowed, no_such_route};

@@ -27,6 +27,11 @@ const SELDOM: &[(&str, &[&str])] = &[
         "takes a cloud",
         &["cloud.provider", "cloud.region", "k8s.cluster.name", "k8s.namespace.name", "k8s.pod.name"],
     ),
+    (
+        "takes an extension that this service has not",
+        &["spanbox.limit.rule", "spanbox.limit.refused", "spanbox.limit.alone", "spanbox.limit.clients"],
+    ),
+    ("takes a service that can not keep up", &["spanbox.shed.requests", "spanbox.shed.reason"]),
     ("is looked for now and then", &["jobs.queue.depth", "jobs.queue.oldest.age"]),
 ];
 

@@ -21,6 +21,13 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
     Attribute::new(String, "server.address", "The host that was asked."),
     Attribute::new(Int, "server.port", "Its port."),
     Attribute::new(String, "spanbox.module", "The module of the route."),
+    Attribute::new(
+        String,
+        "spanbox.request.id",
+        "What the request is called: `X-Request-Id`, also on its log records.",
+    ),
+    Attribute::new(String, "spanbox.limit.rule", "The rate limit that a request is over, or that counts."),
+    Attribute::new(String, "spanbox.shed.reason", "The setting of `[shedding]` that was reached."),
     Attribute::new(String, "spanbox.problem.detail", "What the client was told of a failure."),
     // Errors.
     Attribute::new(

@@ -24,6 +24,19 @@ pub(super) const METRICS: &[Metric] = &[
     )
     .has(&["http.request.method", "url.scheme"])
     .may_have(&["http.route", "spanbox.module", "http.response.status_code", "error.type"]),
+    Metric::new(Counter, "{request}", "spanbox.limit.refused", "Requests that were too many.")
+        .has(&["spanbox.limit.rule"]),
+    Metric::new(
+        Counter,
+        "{request}",
+        "spanbox.limit.alone",
+        "Requests counted here, as Redis did not answer.",
+    ),
+    Metric::new(Gauge, "{client}", "spanbox.limit.clients", "Clients whose requests this process counts.")
+        .has(&["spanbox.limit.rule"]),
+    Metric::new(Counter, "{request}", "spanbox.shed.requests", "Requests refused because of overload.")
+        .has(&["spanbox.shed.reason"]),
+    Metric::new(Gauge, "{service}", "spanbox.shed.active", "1 while this service refuses requests, else 0."),
     // Databases.
     Metric::new(Histogram, "s", "db.client.operation.duration", "Statements and commands.")
         .has(&["db.system.name"])

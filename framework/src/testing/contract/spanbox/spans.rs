@@ -143,6 +143,8 @@ const REQUEST: &[&str] = &[
     "http.response.header.{name}",
     "http.response.status_code",
     "error.type",
+    "spanbox.request.id",
+    "spanbox.limit.rule",
     "spanbox.kept",
 ];
 
