@@ -8,6 +8,8 @@ mod schema;
 use diesel_migrations::embed_migrations;
 use spanbox::app::Service;
 use spanbox::data::Migrations;
+use spanbox::ext::cors::Cors;
+use spanbox::ext::limit::Limit;
 use spanbox::jobs;
 
 static MIGRATIONS: Migrations =
@@ -22,6 +24,8 @@ pub fn create_app(profile: Option<&str>) -> Service {
         .profile(profile)
         .default_setting("database.url", "sqlite://var/orders.db")
         .migrations(&MIGRATIONS)
+        .extension(Cors)
+        .extension(Limit)
         .module(orders::module())
         .module(payments::module())
 }

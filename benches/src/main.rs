@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use benches::{collector, jobs};
+use benches::{collector, jobs, slow};
 use clap::Parser;
 
 /// Measures spanbox on this machine
@@ -12,6 +12,8 @@ enum Arguments {
     Jobs(jobs::Options),
     /// What it costs a service that its collector hangs, in latency, in memory and in spans
     Collector(collector::Options),
+    /// What thousands of clients that send as slowly as they can cost honest ones
+    Slow(slow::Options),
 }
 
 fn main() -> ExitCode {
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
         match arguments {
             Arguments::Jobs(options) => Ok(jobs::measure(&options).await?),
             Arguments::Collector(options) => Ok(collector::measure(&options).await?),
+            Arguments::Slow(options) => Ok(slow::measure(&options).await?),
         }
     });
     match measured {

@@ -4,8 +4,10 @@
 
 mod bad_input;
 mod canary;
+mod config_files;
 mod contract;
 mod deploy;
+mod edges;
 mod expire;
 mod lifecycle;
 mod orders;
