@@ -1,6 +1,6 @@
 //! Requests that no handler should see.
 
-use actix_web::http::header::{ALLOW, HOST, HeaderValue};
+use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, HOST, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -20,6 +20,12 @@ pub(super) fn check(request: &HttpRequest, target: &Target) -> Result<(), Proble
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed")
             .detail("this service answers neither TRACE nor CONNECT")
             .header(ALLOW, allow.unwrap_or_else(|| HeaderValue::from_static("GET, HEAD"))));
+    }
+    // Some extractors of actix unpack a body, a whole chunk at a time, before anything looks at its size.
+    if request.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type")
+            .detail("send the body without `Content-Encoding`: nothing is unpacked here")
+            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity")));
     }
     if is_unsound(request) { Err(Problem::bad_request(UNSOUND)) } else { Ok(()) }
 }
