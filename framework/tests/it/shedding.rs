@@ -55,7 +55,7 @@ fn service(profile: Option<&str>, gate: &Gate) -> Service {
         .get("/spared", async || "spared")
         .post("/message", async |actor: Data<Addr<Slow>>| {
             actor.do_send(Hold);
-            HttpResponse::Accepted()
+            HttpResponse::Accepted().finish()
         })
         .post("/unit", move |db: Db| {
             let hold = hold.clone();
@@ -68,7 +68,7 @@ fn service(profile: Option<&str>, gate: &Gate) -> Service {
                     })
                     .await
                 });
-                HttpResponse::Accepted()
+                HttpResponse::Accepted().finish()
             }
         })
         .on_start(async move |boot| {
