@@ -8,6 +8,7 @@ use actix_web::{App, HttpServer, web};
 
 use super::BootError;
 use super::running::requests_share;
+use super::unread;
 use crate::actor::Actors;
 use crate::config::{Config, ServerSettings};
 use crate::context;
@@ -63,6 +64,7 @@ impl Listener {
         .max_connection_rate(settings.max_connection_rate)
         .keep_alive(KeepAlive::from(settings.keep_alive))
         .client_request_timeout(settings.head_timeout)
+        .on_connect(unread::on_connect(settings.write_timeout))
         .h1_allow_half_closed(settings.allow_half_closed)
         .shutdown_timeout(requests_share(settings.shutdown_grace).as_secs().max(1))
         .disable_signals();
@@ -87,6 +89,7 @@ impl Listener {
         config.app_data(Limits::clone(&self.limits));
         config.app_data(self.config.clone());
         config.app_data(self.actors.clone());
+        config.app_data(Arc::clone(&self.signals));
         config.app_data(path_config());
         config.app_data(web::PayloadConfig::new(self.limits.max_body_bytes));
         if let Some(db) = &self.db {

@@ -95,6 +95,10 @@ pub struct ServerSettings {
     /// How long a client may take to send the body of a request; then 408. Default 10 s.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
+    /// How long a client may take nothing of what is sent to it before its connection is cut, on Linux. Default 30 s;
+    /// `0s` is without limit.
+    #[serde(with = "humantime_serde")]
+    pub write_timeout: Duration,
     /// How long a request may take from its head to its answer; then 504. Default 20 s; `0s` is without limit.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
@@ -131,6 +135,7 @@ impl Default for ServerSettings {
             keep_alive: Duration::from_secs(75),
             head_timeout: Duration::from_secs(5),
             body_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(20),
             max_body_bytes: 1024 * 1024,
             shutdown_grace: Duration::from_secs(24),

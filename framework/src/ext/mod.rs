@@ -59,6 +59,7 @@
 //! ```
 
 mod entry;
+pub mod idempotency;
 mod order;
 
 use std::future::Future;

@@ -109,6 +109,7 @@ mod worker;
 mod tests;
 
 pub use attribute::AttributeValue;
+pub(crate) use begun::Begun;
 pub use current::{add_event, add_link, record_error, set_attribute, set_attributes, trace_id};
 pub use error::TelemetryError;
 pub(crate) use handle::nobody;
@@ -122,7 +123,7 @@ pub use prometheus::Exposition;
 pub use resource::ServiceInfo;
 pub use setup::Setup;
 pub(crate) use span::is_unwanted;
-pub use span::{ScopedSpan, SpanGuard, span};
+pub use span::{ScopedSpan, SpanGuard, span, unrecorded};
 pub use variables::{Standing, Variable};
 
 /// The target of what this module logs.

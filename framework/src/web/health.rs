@@ -1,12 +1,12 @@
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::HttpResponse;
 use futures_util::future::{LocalBoxFuture, join_all};
 use serde::Serialize;
 use serde_json::json;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// How long one check may take before it counts as failed.
@@ -41,7 +41,7 @@ impl fmt::Debug for Check {
 #[derive(Clone, Debug)]
 pub struct Health {
     checks: Arc<[Check]>,
-    draining: Arc<AtomicBool>,
+    draining: Arc<watch::Sender<bool>>,
 }
 
 /// What came of one check.
@@ -101,7 +101,17 @@ impl Health {
 
     /// From now on the service is not ready: it is about to stop.
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::Release);
+        self.draining.send_replace(true);
+    }
+
+    /// Waits until the service is about to stop: for what would go on for as long as its client likes.
+    pub fn draining(&self) -> impl Future<Output = ()> + use<> {
+        let mut draining = self.draining.subscribe();
+        async move {
+            if draining.wait_for(|draining| *draining).await.is_err() {
+                std::future::pending().await
+            }
+        }
     }
 
     /// Whether the service is ready, as an answer: 200, or 503 with what is missing.
@@ -111,7 +121,7 @@ impl Health {
 
     /// Runs all checks side by side; one that takes longer than two seconds has failed.
     pub async fn readiness(&self) -> Readiness {
-        if self.draining.load(Ordering::Acquire) {
+        if *self.draining.borrow() {
             return Readiness { status: ReadyStatus::Draining, checks: Vec::new() };
         }
         let checks = join_all(self.checks.iter().map(run)).await;

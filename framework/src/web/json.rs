@@ -26,24 +26,41 @@ use super::problem::{plain, slow_body};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 
+impl<T: DeserializeOwned> Json<T> {
+    /// Reads a text as the body of a request is read.
+    ///
+    /// # Errors
+    ///
+    /// 400 for a text that is no JSON, and 422 with the path of the field for JSON that does not fit.
+    pub fn from_slice(text: &[u8]) -> Result<Self, Problem> {
+        parse(text).map(Self)
+    }
+}
+
 impl<T: DeserializeOwned> FromRequest for Json<T> {
     type Error = Problem;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let acceptable = is_json(request);
-        let limits = Limits::of(request);
-        let mut payload = payload.take();
-        Box::pin(async move {
-            if !acceptable {
-                return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type")
-                    .detail(
-                        "send the body with `Content-Type: application/json` and no `Content-Encoding`",
-                    ));
-            }
-            let body = read(&mut payload).await.map_err(|error| unreadable(&error, &limits))?;
-            parse(&body).map(Self)
-        })
+        let body = json_body(request, payload);
+        Box::pin(async move { parse(&body.await?).map(Self) })
+    }
+}
+
+/// The body of a request that says that it is JSON, as it came.
+pub(crate) fn json_body(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> impl Future<Output = Result<Bytes, Problem>> + use<> {
+    let acceptable = is_json(request);
+    let limits = Limits::of(request);
+    let mut payload = payload.take();
+    async move {
+        if !acceptable {
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type")
+                .detail("send the body with `Content-Type: application/json` and no `Content-Encoding`"));
+        }
+        read(&mut payload).await.map_err(|error| unreadable(&error, &limits))
     }
 }
 

@@ -29,6 +29,7 @@
 
 mod around;
 mod bodies;
+mod conditional;
 mod excluded;
 mod extract;
 mod headers;
@@ -42,10 +43,12 @@ mod request;
 mod roots;
 mod route;
 mod signals;
+pub mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use around::Inner;
+pub use conditional::{Conditions, ETag, PreconditionFailed};
 pub use extract::{Query, Settings};
 pub use health::{Check, CheckReport, CheckStatus, Health, Readiness, ReadyStatus};
 pub use json::Json;
@@ -55,6 +58,7 @@ pub use problem::{FieldError, Problem};
 pub(crate) use around::{Around, around};
 pub(crate) use extract::path_config;
 pub(crate) use health::alive;
+pub(crate) use json::json_body;
 pub(crate) use limits::Limits;
 pub(crate) use request::{Hooks, RequestLayer, Target, method_not_allowed, no_such_route, without_body};
 pub(crate) use route::RouteMeta;

@@ -13,6 +13,7 @@ mod repeated_statements;
 mod requests;
 mod sampling;
 mod schedules;
+mod streams;
 mod tidy;
 mod traced;
 mod trust;

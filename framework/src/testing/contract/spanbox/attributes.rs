@@ -22,6 +22,13 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
     Attribute::new(Int, "server.port", "Its port."),
     Attribute::new(String, "spanbox.module", "The module of the route."),
     Attribute::new(String, "spanbox.problem.detail", "What the client was told of a failure."),
+    Attribute::new(String, "spanbox.stream.protocol", "`sse`, `websocket` or `download`."),
+    Attribute::new(Int, "spanbox.stream.events", "Events that were sent, or pieces of a download."),
+    Attribute::new(
+        String,
+        "spanbox.stream.end",
+        "Why it ended: `complete`, `client_disconnected`, `draining` or `failed`.",
+    ),
     // Errors.
     Attribute::new(
         String,

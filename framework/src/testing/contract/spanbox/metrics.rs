@@ -8,6 +8,8 @@ pub(super) const METRICS: &[Metric] = &[
         .may_have(&["http.route", "spanbox.module", "http.response.status_code", "error.type"]),
     Metric::new(UpDownCounter, "{request}", "http.server.active_requests", "Requests under way.")
         .has(&["http.request.method", "url.scheme"]),
+    Metric::new(UpDownCounter, "{stream}", "spanbox.web.streams", "Answers that go on after their head.")
+        .has(&["spanbox.stream.protocol"]),
     Metric::new(
         Histogram,
         "By",

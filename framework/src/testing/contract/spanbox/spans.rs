@@ -12,6 +12,9 @@ pub(super) const SPANS: &[Span] = &[
         .may_have(REQUEST)
         .events(&["exception"])
         .links(CALLER),
+    Span::new(SpanKind::Internal, "web.stream", "What goes on after the head of an answer, to its end.")
+        .has(&["spanbox.stream.protocol", "spanbox.stream.events", "spanbox.stream.end"])
+        .may_have(&["spanbox.kept"]),
     // Databases.
     Span::new(SpanKind::Client, "{summary}", "A statement, named by its `db.query.summary`.")
         .has(&["db.system.name", "db.query.summary", "db.query.text"])
