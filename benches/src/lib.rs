@@ -6,3 +6,4 @@ pub mod jobs;
 pub mod load;
 pub mod machine;
 pub mod nowhere;
+pub mod streams;
