@@ -8,6 +8,7 @@ mod schema;
 use diesel_migrations::embed_migrations;
 use spanbox::app::Service;
 use spanbox::data::Migrations;
+use spanbox::ext::idempotency;
 use spanbox::jobs;
 
 static MIGRATIONS: Migrations =
@@ -22,6 +23,7 @@ pub fn create_app(profile: Option<&str>) -> Service {
         .profile(profile)
         .default_setting("database.url", "sqlite://var/orders.db")
         .migrations(&MIGRATIONS)
+        .module(idempotency::module())
         .module(orders::module())
         .module(payments::module())
 }

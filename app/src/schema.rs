@@ -7,9 +7,21 @@ diesel::table! {
         amount_minor -> BigInt,
         currency -> Text,
         status -> Text,
+        payment_method -> Text,
+        line_count -> Integer,
         created_at -> Timestamp,
         updated_at -> Timestamp,
         version -> BigInt,
+    }
+}
+
+diesel::table! {
+    order_lines (order_id, position) {
+        order_id -> BigInt,
+        position -> Integer,
+        product -> Text,
+        quantity -> Integer,
+        unit_price_minor -> BigInt,
     }
 }
 

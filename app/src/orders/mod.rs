@@ -1,22 +1,35 @@
 //! Orders: taken over HTTP, stored with a job, and processed by it.
 
+mod change;
 mod cursor;
+mod draft;
 mod error;
+mod events;
 mod expire;
+mod export;
+mod live;
 mod model;
+mod patch;
+mod payment_method;
 mod process;
 mod routes;
 mod settings;
 mod status;
 mod store;
+mod stream;
 
+use spanbox::actor::Context;
 use spanbox::jobs::Schedule;
 use spanbox::module::Module;
 
 use crate::payments;
 use expire::ExpireStaleOrders;
+use live::OrderEvents;
 use process::{ProcessOrder, Processor};
 use settings::OrderSettings;
+
+/// So many clients may begin to watch at once.
+const MAILBOX: usize = 4096;
 
 /// The module `/api/orders`.
 pub(crate) fn module() -> Module {
@@ -26,8 +39,18 @@ pub(crate) fn module() -> Module {
         .get("/", routes::list)
         .post("/", routes::create)
         .get("/analytics", routes::analytics)
+        .get("/export.csv", export::export)
         .get("/{id}", routes::show)
+        .patch("/{id}", change::patch)
         .delete("/{id}", routes::delete)
+        .post("/{id}/cancel", change::cancel)
+        .get("/{id}/events", stream::events)
+        .on_start(async |boot| {
+            let (db, hub) = (boot.db()?, OrderEvents::hub(boot.settings::<OrderSettings>()?.max_streams));
+            let events = move |_: &mut Context<OrderEvents>| OrderEvents::new(db.clone(), hub.clone());
+            boot.provide(boot.actors().actor("order-events", events).mailbox_capacity(MAILBOX).start());
+            Ok(())
+        })
         .job::<ProcessOrder, _>(|boot| {
             Ok(Processor::new(payments::service(boot)?, &boot.settings::<OrderSettings>()?))
         })

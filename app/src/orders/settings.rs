@@ -17,6 +17,8 @@ pub(crate) struct OrderSettings {
     /// `expire_stale_orders`. Default 24 h, at least a minute.
     #[serde(with = "humantime_serde")]
     pub(crate) stale_after: Duration,
+    /// Streams of an order's events that one process has at most; one more is 503. Default 10,000.
+    pub(crate) max_streams: usize,
 }
 
 impl OrderSettings {
@@ -42,6 +44,7 @@ impl Default for OrderSettings {
             high_value_above: "1000.00".to_owned(),
             refuse_above: "1000000.00".to_owned(),
             stale_after: Duration::from_secs(24 * 3600),
+            max_streams: 10_000,
         }
     }
 }

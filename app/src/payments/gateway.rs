@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use super::error::{GatewayError, Money};
 use super::ledger::{self, Charge};
 use super::settings::PaymentSettings;
-use crate::money::Amount;
+use crate::money::{Amount, Currency};
 
 /// The payment gateway: for now one that is simulated inside the process, with records of its own.
 ///
@@ -75,7 +75,7 @@ impl Gateway {
         if fault == Some(Fault::BeforeCharge) {
             return Err(GatewayError::Unreachable);
         }
-        let verdict = self.decide(Charge::new(key, amount, currency)).await?;
+        let verdict = self.decide(amount, Charge::new(key, amount, currency)).await?;
         self.travel().await;
         if fault == Some(Fault::AfterCharge) { Err(GatewayError::NoAnswer) } else { Ok(verdict) }
     }
@@ -87,9 +87,8 @@ impl Gateway {
         }
     }
 
-    async fn decide(&self, charge: Charge) -> Result<Verdict, GatewayError> {
-        let declines =
-            self.decline_above.is_some_and(|limit| Amount::from_minor(charge.amount_minor) > limit);
+    async fn decide(&self, amount: Amount, charge: Charge) -> Result<Verdict, GatewayError> {
+        let declines = self.decline_above.is_some_and(|limit| amount > limit);
         self.db
             .write(async move |conn: &mut Conn| {
                 // What was charged once stays so, whatever the limit is now.
@@ -114,7 +113,11 @@ fn same(one: &Charge, other: &Charge) -> bool {
 }
 
 fn money(charge: &Charge) -> Money {
-    Money(Amount::from_minor(charge.amount_minor), charge.currency.clone())
+    let amount = match Currency::of(&charge.currency) {
+        Some(currency) => Amount::of(charge.amount_minor, currency),
+        None => Amount::from_minor(charge.amount_minor),
+    };
+    Money(amount, charge.currency.clone())
 }
 
 #[cfg(test)]

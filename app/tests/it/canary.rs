@@ -36,6 +36,9 @@ fn requests(text: &str) -> Vec<String> {
         format!(r#"{{"product_name":{json},"amount":"1.00"}}"#),
         format!(r#"{{"product_name":"W","amount":{json}}}"#),
         format!(r#"{{"product_name":"W","amount":"1.00",{json}:{json}}}"#),
+        format!(r#"{{"product_name":"W","amount":"1.00","currency":{json},"payment_method":{json}}}"#),
+        format!(r#"{{"lines":[{{"product":{json},"quantity":1,"unit_price":"1.00"}}]}}"#),
+        format!(r#"{{"lines":[{{"product":"W","quantity":{json},"unit_price":{json},{json}:1}}]}}"#),
         format!(r#"{{"product_name":{json}"#),
         json.to_string(),
         text.to_owned(),
@@ -44,15 +47,33 @@ fn requests(text: &str) -> Vec<String> {
         format!("/api/orders/{in_url}"),
         format!("/api/orders/?status={in_url}&cursor={in_url}&{in_url}={in_url}&token={in_url}"),
         format!("/api/orders/analytics?email={in_url}"),
+        format!("/api/orders/export.csv?status={in_url}"),
+        format!("/api/orders/{in_url}/events"),
+        format!("/api/orders/{in_url}/cancel"),
         format!("/api/orders/1?{in_url}"),
         format!("/{in_url}"),
         format!("/health/ready?{in_url}"),
     ];
     let mut requests = Vec::new();
     for body in bodies {
-        let head =
-            "POST /api/orders/ HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\nconnection: close";
-        requests.push(format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()));
+        for line in ["POST /api/orders/", "PATCH /api/orders/1"] {
+            let head = format!(
+                "{line} HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\nconnection: close"
+            );
+            let key = format!("idempotency-key: {text}\r\n");
+            for header in ["", &key] {
+                requests.push(format!("{head}\r\n{header}content-length: {}\r\n\r\n{body}", body.len()));
+            }
+        }
+    }
+    for header in ["if-match", "if-none-match", "last-event-id"] {
+        for (method, path) in
+            [("GET", "/api/orders/1"), ("GET", "/api/orders/1/events"), ("POST", "/api/orders/1/cancel")]
+        {
+            requests.push(format!(
+                "{method} {path} HTTP/1.1\r\nhost: test\r\n{header}: \"{text}\"\r\nconnection: close\r\n\r\n"
+            ));
+        }
     }
     for path in paths {
         for method in ["GET", "DELETE", "PUT"] {

@@ -4,10 +4,16 @@
 
 mod bad_input;
 mod canary;
+mod changes;
 mod contract;
 mod deploy;
 mod expire;
+mod export;
+mod idempotency;
+mod injection;
 mod lifecycle;
+mod lines;
+mod live;
 mod orders;
 mod otlp;
 mod payments;
@@ -15,6 +21,7 @@ mod postgres;
 mod process;
 mod recovery;
 mod stored;
+mod streaming;
 mod trace;
 mod unknown_paths;
 mod worker;
