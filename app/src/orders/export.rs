@@ -41,7 +41,7 @@ enum ExportError {
     #[error("an order could not be written as CSV: {0}")]
     Csv(#[from] csv::Error),
     #[error("a page of CSV could not be ended: {0}")]
-    Buffer(#[from] csv::IntoInnerError<csv::Writer<Vec<u8>>>),
+    Buffer(String),
 }
 
 /// How far an export is.
@@ -78,7 +78,7 @@ impl Export {
             Place::Head => {
                 writer.write_record(HEAD)?;
                 self.place = Place::After(None);
-                return Ok(Some(writer.into_inner()?.into()));
+                return Ok(Some(ended(writer)?));
             }
             Place::After(after) => after,
             Place::End => return Ok(None),
@@ -90,8 +90,13 @@ impl Export {
         for order in &page {
             writer.write_record(record(order))?;
         }
-        Ok(Some(writer.into_inner()?.into()))
+        Ok(Some(ended(writer)?))
     }
+}
+
+/// What was written.
+fn ended(writer: csv::Writer<Vec<u8>>) -> Result<Bytes, ExportError> {
+    writer.into_inner().map(Bytes::from).map_err(|error| ExportError::Buffer(error.to_string()))
 }
 
 fn record(order: &Order) -> [String; 9] {
