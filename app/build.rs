@@ -1,11 +1,11 @@
-//! Tells the tests whether a PostgreSQL server can be started here: `cfg(has_postgres)`.
+//! Tells the tests which servers can be started here: `cfg(has_postgres)`, `cfg(has_redis)`, `cfg(has_memcached)`.
 
 #[path = "../framework/src/testing/installed.rs"]
 mod installed;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(has_postgres)");
+    println!("cargo::rustc-check-cfg=cfg(has_postgres, has_redis, has_memcached)");
     println!("cargo::rerun-if-env-changed=PATH");
     // A path that is not there would make every build run this again.
     if std::path::Path::new(installed::DEBIAN).exists() {
@@ -13,5 +13,11 @@ fn main() {
     }
     if installed::postgres_binaries().is_some() {
         println!("cargo::rustc-cfg=has_postgres");
+    }
+    if installed::redis_server().is_some() {
+        println!("cargo::rustc-cfg=has_redis");
+    }
+    if installed::memcached().is_some() {
+        println!("cargo::rustc-cfg=has_memcached");
     }
 }

@@ -1,6 +1,6 @@
 //! Facts about the machine that builds: the compiler's version, which the telemetry's resource says
-//! (`process.runtime.version`), and for the tests what can be started: `cfg(has_postgres)`, `cfg(has_redis)`, and
-//! `cfg(has_faketime)` for the library that shows a process another time.
+//! (`process.runtime.version`), and for the tests what can be started: `cfg(has_postgres)`, `cfg(has_redis)`,
+//! `cfg(has_memcached)`, and `cfg(has_faketime)` for the library that shows a process another time.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +14,7 @@ fn main() {
     if let Some(version) = compiler() {
         println!("cargo::rustc-env=SPANBOX_RUSTC_VERSION={version}");
     }
-    println!("cargo::rustc-check-cfg=cfg(has_postgres, has_redis, has_faketime)");
+    println!("cargo::rustc-check-cfg=cfg(has_postgres, has_redis, has_memcached, has_faketime)");
     println!("cargo::rerun-if-env-changed=PATH");
     // A path that is not there would make every build run this again.
     if Path::new(installed::DEBIAN).exists() {
@@ -25,6 +25,9 @@ fn main() {
     }
     if installed::redis_server().is_some() {
         println!("cargo::rustc-cfg=has_redis");
+    }
+    if installed::memcached().is_some() {
+        println!("cargo::rustc-cfg=has_memcached");
     }
     if let Some(library) = faketime() {
         println!("cargo::rustc-cfg=has_faketime");

@@ -1,5 +1,6 @@
 //! The order service, built on spanbox: a folder per module of the service, and the factory that puts them together.
 
+mod accounts;
 mod money;
 mod orders;
 mod payments;
@@ -7,12 +8,26 @@ mod schema;
 
 use diesel_migrations::embed_migrations;
 use spanbox::app::Service;
+use spanbox::cli::Cli;
 use spanbox::data::Migrations;
+use spanbox::ext::auth::{self, Auth};
+use spanbox::ext::cache::CacheExtension;
+use spanbox::ext::client::HttpClient;
+use spanbox::ext::cors::Cors;
+use spanbox::ext::idempotency;
+use spanbox::ext::limit::Limit;
+use spanbox::ext::openapi::Description;
+use spanbox::ext::session::CookieSessions;
+use spanbox::ext::templates::TemplateEngine;
 use spanbox::jobs;
+use utoipa::OpenApi as _;
 
 static MIGRATIONS: Migrations =
     Migrations::new(embed_migrations!("../migrations/sqlite"), embed_migrations!("../migrations/postgres"))
-        .with(&jobs::MIGRATIONS);
+        .with(&FRAMEWORK);
+
+/// The tables of what the service uses of the framework.
+static FRAMEWORK: Migrations = auth::MIGRATIONS.with(&jobs::MIGRATIONS);
 
 /// The service, as `main`, the tests and the benchmarks all start it. Any number of them run in one process.
 ///
@@ -22,6 +37,30 @@ pub fn create_app(profile: Option<&str>) -> Service {
         .profile(profile)
         .default_setting("database.url", "sqlite://var/orders.db")
         .migrations(&MIGRATIONS)
+        .extension(HttpClient)
+        .extension(Cors)
+        .extension(Limit)
+        .extension(Auth::new("orders"))
+        .extension(CookieSessions)
+        .extension(TemplateEngine::embedded(&[orders::RECEIPT]).directory("app/templates"))
+        .extension(CacheExtension::new("orders"))
+        .describe(description())
+        .module(accounts::module())
+        .module(idempotency::module())
         .module(orders::module())
+        .module(orders::pages())
         .module(payments::module())
+}
+
+/// What each module says of itself.
+fn description() -> Description {
+    let operations = Description::new(&orders::Api::openapi()).with(&accounts::Api::openapi());
+    accounts::PROBLEMS
+        .into_iter()
+        .fold(operations, |description, (kind, status, says)| description.problem(kind, status, says))
+}
+
+/// The commands of the program: those of every service, and `gateway`.
+pub fn commands() -> Cli<fn(Option<&str>) -> Service> {
+    Cli::new(create_app as fn(Option<&str>) -> Service).command::<payments::GatewayCommand>()
 }

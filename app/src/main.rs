@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    spanbox::cli::run(orders::create_app)
+    orders::commands().run()
 }

@@ -7,9 +7,43 @@ diesel::table! {
         amount_minor -> BigInt,
         currency -> Text,
         status -> Text,
+        payment_method -> Text,
+        line_count -> Integer,
         created_at -> Timestamp,
         updated_at -> Timestamp,
         version -> BigInt,
+        user_id -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    users (id) {
+        id -> BigInt,
+        email -> Text,
+        password_hash -> Text,
+        role -> Text,
+        disabled_at -> Nullable<Timestamp>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    sign_in_failures (key) {
+        key -> Text,
+        failures -> BigInt,
+        last_at -> Timestamp,
+        blocked_until -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    order_lines (order_id, position) {
+        order_id -> BigInt,
+        position -> Integer,
+        product -> Text,
+        quantity -> Integer,
+        unit_price_minor -> BigInt,
     }
 }
 

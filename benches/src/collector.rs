@@ -15,7 +15,7 @@ use crate::load::Load;
 use crate::machine::{Machine, memory_of};
 
 /// Set in the process that is the service.
-const SERVICE: &str = "BENCHES_ORDERS";
+pub(crate) const SERVICE: &str = "BENCHES_ORDERS";
 /// No stop takes longer.
 const STOP: Duration = Duration::from_secs(60);
 /// How long spans may take to flow again.

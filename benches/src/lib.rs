@@ -6,3 +6,5 @@ pub mod jobs;
 pub mod load;
 pub mod machine;
 pub mod nowhere;
+pub mod slow;
+pub mod streams;

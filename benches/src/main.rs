@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use benches::{collector, jobs};
+use benches::{collector, jobs, slow, streams};
 use clap::Parser;
 
 /// Measures spanbox on this machine
@@ -12,6 +12,10 @@ enum Arguments {
     Jobs(jobs::Options),
     /// What it costs a service that its collector hangs, in latency, in memory and in spans
     Collector(collector::Options),
+    /// What thousands of clients that send as slowly as they can cost honest ones
+    Slow(slow::Options),
+    /// How soon each of many clients that watch an order has its changes
+    Streams(streams::Options),
 }
 
 fn main() -> ExitCode {
@@ -23,6 +27,8 @@ fn main() -> ExitCode {
         match arguments {
             Arguments::Jobs(options) => Ok(jobs::measure(&options).await?),
             Arguments::Collector(options) => Ok(collector::measure(&options).await?),
+            Arguments::Slow(options) => Ok(slow::measure(&options).await?),
+            Arguments::Streams(options) => Ok(streams::measure(&options).await?),
         }
     });
     match measured {

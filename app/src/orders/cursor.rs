@@ -23,9 +23,10 @@ impl<'de> Deserialize<'de> for Cursor {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.strip_prefix('c')
-            .filter(|hex| !hex.is_empty() && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
             .and_then(|hex| i64::from_str_radix(hex, 16).ok())
             .map(Self)
+            // As it was given out, and in no other way of writing it.
+            .filter(|cursor| cursor.0 > 0 && cursor.to_string() == text)
             .ok_or_else(|| {
                 D::Error::custom("is no cursor: give back `next_cursor` of the page before, as it was")
             })

@@ -1,13 +1,14 @@
 use chrono::{DateTime, NaiveDateTime, SubsecRound as _, Utc};
-use diesel::{Insertable, Queryable, Selectable};
-use serde::{Deserialize, Serialize, Serializer};
+use diesel::{AsChangeset, Insertable, Queryable, Selectable};
+use serde::{Serialize, Serializer};
+use spanbox::web::ETag;
+use utoipa::ToSchema;
 
+use super::draft::{PlacedLine, Placement};
+use super::payment_method::PaymentMethod;
 use super::status::Status;
-use crate::money::Amount;
-use crate::schema::orders;
-
-/// The currency of every order so far.
-const CURRENCY: &str = "USD";
+use crate::money::{Amount, Currency};
+use crate::schema::{order_lines, orders};
 
 /// An order as the table holds it.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -16,70 +17,125 @@ pub(crate) struct Order {
     pub(crate) id: i64,
     pub(crate) product_name: String,
     pub(crate) amount_minor: i64,
-    pub(crate) currency: String,
+    pub(crate) currency: Currency,
     pub(crate) status: Status,
+    pub(crate) payment_method: PaymentMethod,
+    /// How many lines are stored for it; none if it was given as one product.
+    pub(crate) line_count: i32,
     pub(crate) created_at: NaiveDateTime,
     pub(crate) updated_at: NaiveDateTime,
+    /// Whose it is; nobody's without one.
+    pub(crate) user_id: Option<i64>,
+    /// Counts its changes from 1.
+    pub(crate) version: i64,
 }
 
-impl Order {
-    pub(crate) const fn amount(&self) -> Amount {
-        Amount::from_minor(self.amount_minor)
+/// A line of an order as the table holds it.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = order_lines)]
+pub(crate) struct Line {
+    pub(crate) order_id: i64,
+    pub(crate) product: String,
+    pub(crate) quantity: i32,
+    pub(crate) unit_price_minor: i64,
+}
+
+impl Line {
+    pub(crate) fn quantity(&self) -> u32 {
+        // The table holds none below 1.
+        u32::try_from(self.quantity).unwrap_or_default()
+    }
+
+    pub(crate) fn unit_price(&self, currency: Currency) -> Amount {
+        Amount::of(self.unit_price_minor, currency)
     }
 }
 
-/// As a client sees it: the amount as decimal text, times in RFC 3339.
-impl Serialize for Order {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Wire<'a> {
-            id: i64,
-            product_name: &'a str,
-            amount: Amount,
-            currency: &'a str,
-            status: Status,
-            created_at: DateTime<Utc>,
-            updated_at: DateTime<Utc>,
-        }
+impl Order {
+    pub(crate) fn amount(&self) -> Amount {
+        Amount::of(self.amount_minor, self.currency)
+    }
+
+    /// What a client shows to say that it knows the order as it is.
+    pub(crate) fn etag(&self) -> ETag {
+        ETag::new(format_args!("{}-{}", self.id, self.version))
+    }
+
+    fn wire<'a>(&'a self, lines: Option<Vec<WireLine<'a>>>) -> Wire<'a> {
         Wire {
             id: self.id,
             product_name: &self.product_name,
             amount: self.amount(),
-            currency: &self.currency,
+            currency: self.currency,
+            payment_method: self.payment_method,
             status: self.status,
+            version: self.version,
             created_at: self.created_at.and_utc(),
             updated_at: self.updated_at.and_utc(),
+            lines,
         }
-        .serialize(serializer)
     }
 }
 
-/// What a client sends to place an order.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct OrderDraft {
-    pub(crate) product_name: ProductName,
-    pub(crate) amount: Amount,
+/// As a client sees it: amounts as decimal text, times in RFC 3339.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Order)]
+pub(super) struct Wire<'a> {
+    id: i64,
+    product_name: &'a str,
+    amount: Amount,
+    currency: Currency,
+    payment_method: PaymentMethod,
+    status: Status,
+    version: i64,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<Vec<WireLine<'a>>>,
 }
 
-/// 1 to 200 characters, none of them a control character, with something to read among them.
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) struct ProductName(String);
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderLine)]
+pub(super) struct WireLine<'a> {
+    product: &'a str,
+    quantity: u32,
+    unit_price: Amount,
+    total: Amount,
+}
 
-impl TryFrom<String> for ProductName {
-    type Error = &'static str;
+impl Serialize for Order {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.wire(None).serialize(serializer)
+    }
+}
 
-    fn try_from(name: String) -> Result<Self, Self::Error> {
-        if name.trim().is_empty() {
-            Err("must not be empty")
-        } else if name.chars().count() > 200 {
-            Err("is longer than 200 characters")
-        } else if name.chars().any(char::is_control) {
-            Err("must not contain control characters")
+/// An order with its lines. One that was given as one product has one line.
+#[derive(Clone, Debug)]
+pub(crate) struct Whole {
+    pub(crate) order: Order,
+    pub(crate) lines: Vec<Line>,
+}
+
+impl Serialize for Whole {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { order, lines } = self;
+        let line = |line: &'_ Line| {
+            let unit_price = line.unit_price(order.currency);
+            // What they come to was checked when they were taken.
+            let total = unit_price.times(line.quantity()).unwrap_or(unit_price);
+            (line.quantity(), unit_price, total)
+        };
+        let wire = if order.line_count == 0 {
+            let amount = order.amount();
+            vec![WireLine { product: &order.product_name, quantity: 1, unit_price: amount, total: amount }]
         } else {
-            Ok(Self(name))
-        }
+            let wire = lines.iter().map(|it| {
+                let (quantity, unit_price, total) = line(it);
+                WireLine { product: &it.product, quantity, unit_price, total }
+            });
+            wire.collect()
+        };
+        order.wire(Some(wire)).serialize(serializer)
     }
 }
 
@@ -89,24 +145,82 @@ impl TryFrom<String> for ProductName {
 pub(crate) struct NewOrder {
     product_name: String,
     amount_minor: i64,
-    currency: &'static str,
+    currency: Currency,
+    payment_method: PaymentMethod,
+    line_count: i32,
     status: Status,
     created_at: NaiveDateTime,
     updated_at: NaiveDateTime,
+    user_id: Option<i64>,
 }
 
-impl From<OrderDraft> for NewOrder {
-    fn from(draft: OrderDraft) -> Self {
+impl NewOrder {
+    /// What a client sent, as an order of a user, or of nobody.
+    pub(crate) fn new(placement: &Placement, user_id: Option<i64>) -> Self {
         let now = now();
         Self {
-            product_name: draft.product_name.0,
-            amount_minor: draft.amount.minor(),
-            currency: CURRENCY,
+            product_name: placement.product_name.clone(),
+            amount_minor: placement.amount.minor(),
+            currency: placement.currency,
+            payment_method: placement.payment_method,
+            line_count: count(&placement.lines),
             status: Status::Pending,
             created_at: now,
             updated_at: now,
+            user_id,
         }
     }
+}
+
+/// What an order becomes when its client changes it.
+#[derive(Debug, AsChangeset)]
+#[diesel(table_name = orders)]
+pub(crate) struct Revision {
+    product_name: String,
+    amount_minor: i64,
+    currency: Currency,
+    payment_method: PaymentMethod,
+    line_count: i32,
+    updated_at: NaiveDateTime,
+}
+
+impl From<&Placement> for Revision {
+    fn from(placement: &Placement) -> Self {
+        Self {
+            product_name: placement.product_name.clone(),
+            amount_minor: placement.amount.minor(),
+            currency: placement.currency,
+            payment_method: placement.payment_method,
+            line_count: count(&placement.lines),
+            updated_at: now(),
+        }
+    }
+}
+
+/// A line to insert.
+#[derive(Debug, Serialize)]
+pub(crate) struct NewLine<'a> {
+    position: i32,
+    product: &'a str,
+    quantity: u32,
+    unit_price_minor: i64,
+}
+
+impl<'a> NewLine<'a> {
+    /// The lines of an order, in their order.
+    pub(crate) fn all(lines: &'a [PlacedLine]) -> Vec<Self> {
+        let line = |(position, line): (i32, &'a PlacedLine)| Self {
+            position,
+            product: &line.product,
+            quantity: line.quantity,
+            unit_price_minor: line.unit_price.minor(),
+        };
+        (1..).zip(lines).map(line).collect()
+    }
+}
+
+fn count(lines: &[PlacedLine]) -> i32 {
+    i32::try_from(lines.len()).unwrap_or(i32::MAX)
 }
 
 /// The time in UTC as precisely as both databases keep it.

@@ -4,10 +4,11 @@ use diesel::expression::AsExpression;
 use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::Text;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-/// Where an order stands: `pending → processing → completed | failed`, or `failed` from either when nobody processes it
-/// any more.
-#[derive(AsExpression, Clone, Copy, Debug, Deserialize, FromSqlRow, PartialEq, Eq, Serialize)]
+/// Where an order stands: `pending → processing → completed | failed`; `pending → cancelled` by its client; or `failed`
+/// from `pending` and `processing` when nobody processes it any more.
+#[derive(AsExpression, Clone, Copy, Debug, Deserialize, FromSqlRow, PartialEq, Eq, Serialize, ToSchema)]
 #[diesel(sql_type = Text)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Status {
@@ -19,6 +20,8 @@ pub(crate) enum Status {
     Completed,
     /// Refused by its validation, its payment declined, or left unfinished for too long.
     Failed,
+    /// Called off before its job began.
+    Cancelled,
 }
 
 impl Status {
@@ -28,16 +31,28 @@ impl Status {
             Self::Processing => "processing",
             Self::Completed => "completed",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
         }
+    }
+
+    /// The status of a name.
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        let all = [Self::Pending, Self::Processing, Self::Completed, Self::Failed, Self::Cancelled];
+        all.into_iter().find(|status| status.as_str() == name)
     }
 
     /// The one status from which a step leads to this one; none for the first.
     pub(crate) const fn before(self) -> Option<Self> {
         match self {
             Self::Pending => None,
-            Self::Processing => Some(Self::Pending),
+            Self::Processing | Self::Cancelled => Some(Self::Pending),
             Self::Completed | Self::Failed => Some(Self::Processing),
         }
+    }
+
+    /// Whether no step leads on from it.
+    pub(crate) const fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
 }
 
@@ -57,12 +72,8 @@ where
     String: FromSql<Text, DB>,
 {
     fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
-        match String::from_sql(bytes)?.as_str() {
-            "pending" => Ok(Self::Pending),
-            "processing" => Ok(Self::Processing),
-            "completed" => Ok(Self::Completed),
-            "failed" => Ok(Self::Failed),
-            other => Err(format!("the database holds an order with the unknown status `{other}`").into()),
-        }
+        let text = String::from_sql(bytes)?;
+        Self::of(&text)
+            .ok_or_else(|| format!("the database holds an order with the unknown status `{text}`").into())
     }
 }

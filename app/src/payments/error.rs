@@ -1,4 +1,5 @@
 use spanbox::data::DbError;
+use spanbox::ext::client::ClientError;
 
 use crate::money::Amount;
 
@@ -15,11 +16,17 @@ pub(crate) enum PaymentError {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GatewayError {
     #[error("the payment gateway could not be reached, so nothing was charged")]
-    Unreachable,
+    Unreachable(#[source] Option<ClientError>),
     #[error(
         "the payment gateway did not answer, so whether it charged is not known: ask again with the same key"
     )]
-    NoAnswer,
+    NoAnswer(#[source] Option<ClientError>),
+    #[error(
+        "the payment gateway answered {status}, so whether it charged is not known: ask again with the same key"
+    )]
+    Unwell { status: u16 },
+    #[error("the payment gateway refused what it was asked ({status}): {detail}")]
+    Refused { status: u16, detail: String },
     #[error(
         "the idempotency key {key} stands for a charge of {earlier}, not {asked}: find out who charged under it"
     )]
@@ -31,7 +38,10 @@ pub(crate) enum GatewayError {
 impl PaymentError {
     /// Whether asking again is of no use.
     pub(crate) const fn is_final(&self) -> bool {
-        matches!(self, Self::Method(_) | Self::Gateway(GatewayError::KeyReused { .. }))
+        matches!(
+            self,
+            Self::Method(_) | Self::Gateway(GatewayError::KeyReused { .. } | GatewayError::Refused { .. })
+        )
     }
 }
 

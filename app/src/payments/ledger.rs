@@ -6,7 +6,7 @@ use diesel_async::RunQueryDsl;
 use spanbox::data::{Conn, DbError};
 use spanbox::query;
 
-use crate::money::Amount;
+use crate::money::{Amount, Currency};
 use crate::schema::charges;
 
 /// A charge as the table holds it, and as it is stored.
@@ -27,6 +27,14 @@ impl Charge {
             amount_minor: amount.minor(),
             currency: currency.to_owned(),
             created_at: Utc::now().naive_utc().trunc_subsecs(6),
+        }
+    }
+
+    /// What was charged, with the decimals of its currency.
+    pub(super) fn amount(&self) -> Amount {
+        match Currency::of(&self.currency) {
+            Some(currency) => Amount::of(self.amount_minor, currency),
+            None => Amount::from_minor(self.amount_minor),
         }
     }
 }

@@ -1,7 +1,7 @@
 use spanbox::telemetry;
 
 use super::error::PaymentError;
-use super::gateway::{Gateway, Verdict};
+use super::gateway::{Asked, Gateway, Verdict};
 use crate::money::Amount;
 
 /// How one can pay.
@@ -43,11 +43,12 @@ impl PaymentService {
     #[spanbox::traced(
         name = "payment_gateway.charge",
         kind = "client",
-        fields(payment.gateway = Gateway::NAME, payment.amount = %payment.amount),
+        fields(payment.gateway = self.gateway.name(), payment.amount = %payment.amount),
     )]
     async fn charge(&self, payment: Payment<'_>) -> Result<Verdict, PaymentError> {
         let key = format!("order-{}", payment.order_id);
-        let verdict = self.gateway.charge(&key, payment.amount, payment.currency).await?;
+        let Payment { amount, currency, method, .. } = payment;
+        let verdict = self.gateway.charge(Asked { key: &key, amount, currency, method }).await?;
         tell(&verdict);
         Ok(verdict)
     }
@@ -64,7 +65,7 @@ fn tell(verdict: &Verdict) {
         Verdict::Charged { transaction_id } => {
             telemetry::set_attribute("payment.transaction_id", transaction_id.clone());
         }
-        Verdict::Declined { reason } => telemetry::set_attribute("payment.declined", *reason),
+        Verdict::Declined { reason } => telemetry::set_attribute("payment.declined", reason.clone()),
     }
 }
 

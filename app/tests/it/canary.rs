@@ -36,6 +36,9 @@ fn requests(text: &str) -> Vec<String> {
         format!(r#"{{"product_name":{json},"amount":"1.00"}}"#),
         format!(r#"{{"product_name":"W","amount":{json}}}"#),
         format!(r#"{{"product_name":"W","amount":"1.00",{json}:{json}}}"#),
+        format!(r#"{{"product_name":"W","amount":"1.00","currency":{json},"payment_method":{json}}}"#),
+        format!(r#"{{"lines":[{{"product":{json},"quantity":1,"unit_price":"1.00"}}]}}"#),
+        format!(r#"{{"lines":[{{"product":"W","quantity":{json},"unit_price":{json},{json}:1}}]}}"#),
         format!(r#"{{"product_name":{json}"#),
         json.to_string(),
         text.to_owned(),
@@ -44,16 +47,35 @@ fn requests(text: &str) -> Vec<String> {
         format!("/api/orders/{in_url}"),
         format!("/api/orders/?status={in_url}&cursor={in_url}&{in_url}={in_url}&token={in_url}"),
         format!("/api/orders/analytics?email={in_url}"),
+        format!("/api/orders/export.csv?status={in_url}"),
+        format!("/api/orders/{in_url}/events"),
+        format!("/api/orders/{in_url}/cancel"),
         format!("/api/orders/1?{in_url}"),
         format!("/{in_url}"),
         format!("/health/ready?{in_url}"),
     ];
     let mut requests = Vec::new();
     for body in bodies {
-        let head =
-            "POST /api/orders/ HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\nconnection: close";
-        requests.push(format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()));
+        for line in ["POST /api/orders/", "PATCH /api/orders/1"] {
+            let head = format!(
+                "{line} HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\nconnection: close"
+            );
+            let key = format!("idempotency-key: {text}\r\n");
+            for header in ["", &key] {
+                requests.push(format!("{head}\r\n{header}content-length: {}\r\n\r\n{body}", body.len()));
+            }
+        }
     }
+    for header in ["if-match", "if-none-match", "last-event-id"] {
+        for (method, path) in
+            [("GET", "/api/orders/1"), ("GET", "/api/orders/1/events"), ("POST", "/api/orders/1/cancel")]
+        {
+            requests.push(format!(
+                "{method} {path} HTTP/1.1\r\nhost: test\r\n{header}: \"{text}\"\r\nconnection: close\r\n\r\n"
+            ));
+        }
+    }
+    requests.extend(accounts(text));
     for path in paths {
         for method in ["GET", "DELETE", "PUT"] {
             requests.push(format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n"));
@@ -76,6 +98,45 @@ fn requests(text: &str) -> Vec<String> {
     }
     requests.push(format!("GET / HTTP/1.1\r\nhost: {in_url}\r\nconnection: close\r\n\r\n"));
     requests.push(format!("{} / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n", text.replace(' ', "")));
+    requests
+}
+
+/// The same for accounts: as an address, as a password, as a token and as anything else.
+fn accounts(text: &str) -> Vec<String> {
+    let json = serde_json::Value::from(text);
+    let (form, long) = (encoded(text), format!("{text} {text}"));
+    let long = serde_json::Value::from(long);
+    let bodies = [
+        ("register", format!(r#"{{"email":{json},"password":{long}}}"#)),
+        ("register", format!(r#"{{"email":{json},"password":"{SECRET_KEY}"}}"#)),
+        ("register", format!(r#"{{"email":{json},"password":{json},{json}:{json}}}"#)),
+        ("login", format!(r#"{{"email":{json},"password":{long}}}"#)),
+        ("login", format!(r#"{{"email":{json},"password":"{SECRET_KEY}"}}"#)),
+        ("login", format!(r#"{{"email":"somebody@example.com","password":{json}}}"#)),
+        ("refresh", format!(r#"{{"refresh_token":{json}}}"#)),
+        ("password", format!(r#"{{"current_password":{json},"new_password":{long}}}"#)),
+    ];
+    let mut requests = Vec::new();
+    for (route, body) in bodies {
+        let head = format!("POST /api/accounts/{route} HTTP/1.1\r\nhost: test\r\nconnection: close");
+        let body = format!("content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        requests.push(format!("{head}\r\n{body}"));
+        requests.push(format!("{head}\r\nauthorization: Bearer {text}\r\n{body}"));
+    }
+    for route in ["sign-in", "sign-out"] {
+        let body = format!("csrf_token={form}&email={form}&password={form}&{form}={form}");
+        requests.push(format!(
+            "POST /accounts/{route} HTTP/1.1\r\nhost: test\r\ncookie: session={form}\r\norigin: https://{form}\r\n\
+             connection: close\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+    }
+    for path in ["me", &form, &format!("{form}/disable")] {
+        requests.push(format!(
+            "GET /api/accounts/{path}?{form} HTTP/1.1\r\nhost: test\r\nauthorization: {text}\r\nconnection: close\r\n\r\n"
+        ));
+    }
     requests
 }
 
@@ -105,6 +166,9 @@ async fn what_is_personal_or_secret_is_in_nothing_that_leaves_the_service() {
             .env("DATABASE_URL", database.url())
             .env("SECRET_KEY", SECRET_KEY)
             .env("LOG_LEVEL", "debug")
+            // Hashes that are quickly made; wrong passwords for as long as it takes.
+            .env("APP_AUTH__PASSWORD__MEMORY_KIB", "64")
+            .env("APP_ACCOUNTS__ADDRESS_FAILURES", "0")
             .env("APP_LOG__FORMAT", "json")
             .env("APP_TELEMETRY__CAPTURE__REQUEST_HEADERS", "user-agent,referer,x-forwarded-for")
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.http_endpoint())

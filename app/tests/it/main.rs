@@ -2,19 +2,33 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+mod accounts;
 mod bad_input;
+mod caching;
 mod canary;
+mod changes;
+mod config_files;
 mod contract;
 mod deploy;
+mod edges;
 mod expire;
+mod export;
+mod gateway;
+mod idempotency;
+mod injection;
 mod lifecycle;
+mod lines;
+mod live;
+mod openapi;
 mod orders;
 mod otlp;
 mod payments;
 mod postgres;
 mod process;
+mod receipt;
 mod recovery;
 mod stored;
+mod streaming;
 mod trace;
 mod unknown_paths;
 mod worker;

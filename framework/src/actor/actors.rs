@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::dev::channel::channel;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle};
@@ -110,6 +110,15 @@ impl Actors {
     #[must_use]
     pub fn snapshot(&self) -> Vec<ActorSnapshot> {
         self.inner.ledger.live().iter().map(|vitals| vitals.snapshot()).collect()
+    }
+
+    /// The actor with the oldest message, in its mailbox or in work, among those whose name is wanted; and how old that
+    /// may be. Only messages that are measured or traced count.
+    pub(crate) fn oldest_message(&self, wanted: impl Fn(&str) -> bool) -> Option<(String, Duration)> {
+        let live = self.inner.ledger.live();
+        let ages = live.iter().filter(|vitals| wanted(&vitals.name));
+        let ages = ages.filter_map(|vitals| Some((vitals.name.clone().into_owned(), vitals.oldest()?)));
+        ages.max_by_key(|(_, age)| *age)
     }
 
     /// Waits until every mailbox is empty and the work of all messages is done, then stops all actors, the last

@@ -170,6 +170,7 @@ impl<A: Actor<Context = BlockingContext<A>>> Drop for Turn<'_, A> {
         state.busy -= 1;
         if state.busy == 0 && state.queue.is_empty() {
             self.0.desk.vitals.set_depth(0);
+            self.0.desk.vitals.took_all();
             wake(&state);
         }
     }

@@ -79,6 +79,7 @@ impl Recorder {
         if self.desk.vitals.depth() != 0 {
             self.desk.vitals.set_depth(0);
         }
+        self.desk.vitals.took_all();
     }
 
     /// Opens the telemetry of a message whose turn has come.
@@ -115,6 +116,7 @@ impl Recorder {
         }
         if let Some(at) = origin.at {
             desk.record_wait(now.since(at));
+            desk.vitals.took(at);
         }
         // The name is behind a lock; it seldom changes, and the time beside it is not.
         desk.vitals.busy(message, now, &mut self.busy_with);

@@ -76,6 +76,8 @@ pub(super) struct Vitals {
     since: Stamp,
     outcomes: [AtomicU64; Outcome::ALL.len()],
     depth: AtomicU64,
+    /// When the message that was taken last had come in, in Unix nanoseconds; 0 while the mailbox is empty.
+    came_in: AtomicU64,
     wait: Spread,
     work: Spread,
     restarts: AtomicU64,
@@ -138,6 +140,7 @@ impl Vitals {
             since: Stamp::now(),
             outcomes: Default::default(),
             depth: AtomicU64::new(0),
+            came_in: AtomicU64::new(0),
             wait: Spread::default(),
             work: Spread::default(),
             restarts: AtomicU64::new(0),
@@ -183,6 +186,24 @@ impl Vitals {
 
     pub(super) fn set_depth(&self, depth: u64) {
         self.depth.store(depth, Relaxed);
+    }
+
+    /// A message was taken that had come in then. What is left in the mailbox came in later.
+    pub(super) fn took(&self, at: Stamp) {
+        self.came_in.store(at.nanos(), Relaxed);
+    }
+
+    /// Nothing is left in the mailbox, and nothing of it in work.
+    pub(super) fn took_all(&self) {
+        if self.came_in.load(Relaxed) != 0 {
+            self.came_in.store(0, Relaxed);
+        }
+    }
+
+    /// How old the oldest message may be that is in the mailbox or in work: as old as the one that was taken last.
+    pub(super) fn oldest(&self) -> Option<Duration> {
+        let at = self.came_in.load(Relaxed);
+        (at > 0 && !self.is_stopped()).then(|| Stamp::now().since(Stamp::from_nanos(at)))
     }
 
     pub(super) fn depth(&self) -> u64 {

@@ -8,19 +8,22 @@ use actix_web::{App, HttpServer, web};
 
 use super::BootError;
 use super::running::requests_share;
+use super::unread;
 use crate::actor::Actors;
 use crate::config::{Config, ServerSettings};
 use crate::context;
 use crate::data::Db;
 use crate::module::{Given, RouteTable, configure};
 use crate::telemetry::Telemetry;
-use crate::web::{Limits, WebSignals, path_config};
+use crate::web::{Edge, Limits, Proxies, WebSignals, path_config};
 
 /// What every worker gets a share of.
 pub(super) struct Listener {
     pub(super) table: RouteTable,
     pub(super) signals: Arc<WebSignals>,
     pub(super) limits: Arc<Limits>,
+    pub(super) edge: Arc<Edge>,
+    pub(super) proxies: Proxies,
     pub(super) telemetry: Telemetry,
     pub(super) config: Config,
     pub(super) db: Option<Db>,
@@ -63,6 +66,7 @@ impl Listener {
         .max_connection_rate(settings.max_connection_rate)
         .keep_alive(KeepAlive::from(settings.keep_alive))
         .client_request_timeout(settings.head_timeout)
+        .on_connect(unread::on_connect(settings.write_timeout))
         .h1_allow_half_closed(settings.allow_half_closed)
         .shutdown_timeout(requests_share(settings.shutdown_grace).as_secs().max(1))
         .disable_signals();
@@ -87,6 +91,8 @@ impl Listener {
         config.app_data(Limits::clone(&self.limits));
         config.app_data(self.config.clone());
         config.app_data(self.actors.clone());
+        config.app_data(self.proxies.clone());
+        config.app_data(Arc::clone(&self.signals));
         config.app_data(path_config());
         config.app_data(web::PayloadConfig::new(self.limits.max_body_bytes));
         if let Some(db) = &self.db {
@@ -95,6 +101,6 @@ impl Listener {
         for provide in &self.given.values {
             provide(config);
         }
-        configure(&self.table, &self.signals, &self.limits, &self.given, config);
+        configure(&self.table, &self.signals, &self.limits, &self.edge, &self.given, config);
     }
 }

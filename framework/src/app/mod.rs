@@ -35,6 +35,7 @@ mod service;
 mod signals;
 mod stops;
 mod tls;
+mod unread;
 
 pub use error::{BootError, BootErrors, TlsError};
 pub use ready::Ready;

@@ -1,5 +1,5 @@
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
@@ -11,8 +11,8 @@ use super::running::Running;
 use super::stops::Stops;
 use crate::actor::Actors;
 use crate::config::{
-    Config, DatabaseSettings, Loader, ManagementSettings, RedisSettings, Section, ServerSettings,
-    TelemetrySettings,
+    Config, DatabaseSettings, EdgeSettings, Loader, ManagementSettings, RedisSettings, Section,
+    ServerSettings, SheddingSettings, TelemetrySettings,
 };
 use crate::data::{Db, Migrations, Redis};
 use crate::ext::Entry;
@@ -20,10 +20,13 @@ use crate::jobs::{JobsError, JobsSettings, Kinds, Runner, Transport};
 use crate::management::Management;
 use crate::module::{Boot, Module, RouteTable, StartAndStop};
 use crate::telemetry::Telemetry;
-use crate::web::{Check, Health, Limits, WebSignals};
+use crate::web::{Check, Edge, Health, Limits, Pressure, Proxies, Shedder, WebSignals};
 
 /// How long what was started may take to stop again when the start fails.
 const UNDO: Duration = Duration::from_secs(5);
+
+/// For how long the oldest job has been due, once there is somebody who knows.
+type Lateness = OnceLock<Box<dyn Fn() -> Option<Duration> + Send + Sync>>;
 
 /// What a process is started for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +70,8 @@ impl Plan {
         self.management = self.start_management(telemetry)?;
         let db = self.open_database(telemetry).await?;
         let actors = Actors::new(telemetry.clone());
-        let boot = Boot::new(self.config.clone(), telemetry.clone(), db.clone(), actors.clone());
+        let routes = self.table.infos().into();
+        let boot = Boot::new(self.config.clone(), telemetry.clone(), db.clone(), actors.clone(), routes);
         let mut stops = Stops::default();
         let started = self.start_modules(purpose, server, certificate, &boot, &mut stops).await;
         match started {
@@ -125,6 +129,13 @@ impl Plan {
             stop.into_iter().for_each(|stop| stops.push(module, stop));
         }
         self.root.take_checks(boot, &mut checks);
+        let serves = matches!(purpose, Purpose::Serve);
+        let lateness = Arc::default();
+        let shedder = self.shedder(boot, &lateness);
+        if serves {
+            shedder.watch(telemetry);
+            checks.push(shedder.check());
+        }
         let health = Health::new(checks);
         boot.provide(health.clone());
         if let Some(management) = &self.management {
@@ -136,14 +147,18 @@ impl Plan {
             table: std::mem::take(&mut self.table),
             signals: Arc::clone(&signals),
             limits: Arc::new(Limits::new(server)),
+            edge: Arc::new(Edge::new(&self.section::<EdgeSettings>(), server, shedder)),
+            proxies: Proxies::new(server),
             telemetry: telemetry.clone(),
             config: self.config.clone(),
             db: db.clone(),
             actors: actors.clone(),
             given: boot.take_given().map_err(|types| BootError::ProvidedTwice { types })?,
         };
-        let serves = matches!(purpose, Purpose::Serve);
         let jobs = self.start_jobs(purpose, boot).await?;
+        if let Some(jobs) = &jobs {
+            let _is_unset = lateness.set(Box::new(jobs.oldest_due()));
+        }
         Ok(Running {
             name: self.name,
             grace: server.shutdown_grace,
@@ -160,6 +175,35 @@ impl Plan {
             reload: Reload::new(std::mem::take(&mut self.loader), self.config.clone()),
             thread: None,
         })
+    }
+
+    /// What turns requests away while the service can not keep up.
+    fn shedder(&self, boot: &Boot, lateness: &Arc<Lateness>) -> Arc<Shedder> {
+        let settings = self.section::<SheddingSettings>();
+        let (actors, ignored) = (boot.actors().clone(), settings.ignore_actors.clone());
+        let mut pressures = vec![Pressure {
+            name: "mailbox_age",
+            limit: settings.mailbox_age,
+            read: Box::new(move || {
+                // A job is a message as well, and may take its time.
+                let wanted = |name: &str| !name.starts_with("jobs.") && !ignored.iter().any(|it| it == name);
+                actors.oldest_message(wanted).map(|(actor, age)| (age, Some(actor)))
+            }),
+        }];
+        if let Ok(db) = boot.db() {
+            pressures.push(Pressure {
+                name: "pool_wait",
+                limit: settings.pool_wait,
+                read: Box::new(move || Some((db.longest_wait(), None))),
+            });
+        }
+        let lateness = Arc::clone(lateness);
+        pressures.push(Pressure {
+            name: "job_lag",
+            limit: settings.job_lag,
+            read: Box::new(move || Some((lateness.get()?()?, None))),
+        });
+        Shedder::new(settings, boot.telemetry(), pressures)
     }
 
     /// Runs the jobs of the modules, if this process is for that.
@@ -193,7 +237,10 @@ impl Plan {
         let (actors, telemetry) = (boot.actors(), boot.telemetry());
         let runner = match (settings.transport, self.section::<RedisSettings>().url) {
             (Transport::Redis, Some(url)) => {
-                let redis = Redis::new(&url, telemetry).map_err(JobsError::from)?;
+                let redis = match boot.redis() {
+                    Ok(redis) => redis,
+                    Err(_) => Redis::new(&url, telemetry).map_err(JobsError::from)?,
+                };
                 Runner::start_on(redis, db, actors, telemetry, settings, kinds, queues).await?
             }
             _ => Runner::start(db, actors, telemetry, settings, kinds, queues)?,

@@ -10,6 +10,8 @@ use super::service::Service;
 use crate::config::{Config, DatabaseSettings, Loader, ServerSettings, TelemetrySettings};
 use crate::data::{Db, Migrations};
 use crate::ext::Entry;
+#[cfg(feature = "openapi")]
+use crate::ext::openapi::Document;
 use crate::module::{RouteInfo, RouteTable};
 use crate::telemetry::{Setup, Telemetry, Variable};
 
@@ -18,6 +20,8 @@ use crate::telemetry::{Setup, Telemetry, Variable};
 pub struct Ready {
     setup: Setup,
     certificate: Option<rustls::ServerConfig>,
+    #[cfg(feature = "openapi")]
+    document: Option<Document>,
     plan: Plan,
 }
 
@@ -33,6 +37,8 @@ impl Ready {
         Self {
             setup: service.instrument.into_iter().fold(setup, |setup, add| add(setup)),
             certificate,
+            #[cfg(feature = "openapi")]
+            document: service.document,
             plan: Plan {
                 name: service.name,
                 version: service.version,
@@ -69,6 +75,13 @@ impl Ready {
     #[must_use]
     pub fn routes(&self) -> &[RouteInfo] {
         self.plan.table.infos()
+    }
+
+    /// The description of its interface, if it has one.
+    #[cfg(feature = "openapi")]
+    #[must_use]
+    pub const fn document(&self) -> Option<&Document> {
+        self.document.as_ref()
     }
 
     /// The migrations of the service's database, if it has one.
@@ -141,7 +154,7 @@ impl Ready {
 
     async fn launch(self, purpose: Purpose, outermost: bool) -> Result<Running, BootError> {
         let began = Instant::now();
-        let Self { setup, certificate, mut plan } = self;
+        let Self { setup, certificate, mut plan, .. } = self;
         let server = plan.section::<ServerSettings>();
         let telemetry = setup.build()?;
         if outermost {

@@ -292,13 +292,13 @@ fn set_count(name: &'static str, count: impl TryInto<i64>) {
     telemetry::set_attribute(name, count.try_into().unwrap_or(i64::MAX));
 }
 
-/// Waits until there has been no request for a while: an idle HTTP/2 connection, which the server would wait for,
+/// Waits until there has been no request and no download for a while: an idle HTTP/2 connection, which the server would wait for,
 /// does not hold up the stop.
 async fn quiet(signals: &WebSignals) {
     let mut since = Instant::now();
     while since.elapsed() < QUIET {
         sleep(QUIET / 20).await;
-        if signals.in_flight() > 0 {
+        if signals.in_flight() + signals.downloads() > 0 {
             since = Instant::now();
         }
     }

@@ -8,10 +8,12 @@ use opentelemetry_sdk::trace::SpanProcessor;
 use super::ready::Ready;
 use super::{BootErrors, TlsError, tls};
 use crate::config::{
-    Config, DatabaseSettings, Loader, LogSettings, ManagementSettings, RedisSettings, ServerSettings,
-    ServiceSettings, TelemetrySettings,
+    Config, DatabaseSettings, EdgeSettings, Loader, LogSettings, ManagementSettings, RedisSettings,
+    ServerSettings, ServiceSettings, SheddingSettings, TelemetrySettings,
 };
 use crate::data::Migrations;
+#[cfg(feature = "openapi")]
+use crate::ext::openapi::{self, Description, Document};
 use crate::ext::{Entry, Extension, in_order};
 use crate::jobs::{self, JobsSettings, Transport};
 use crate::module::{Boot, BoxError, Module, RouteTable, check_jobs, health_module};
@@ -28,11 +30,14 @@ pub struct Service {
     pub(super) version: &'static str,
     profile: Option<String>,
     directory: Option<PathBuf>,
+    no_files: bool,
     environment: Vec<(String, String)>,
     defaults: Vec<(&'static str, String)>,
     extensions: Vec<Entry>,
     pub(super) root: Module,
     pub(super) migrations: Option<&'static Migrations>,
+    #[cfg(feature = "openapi")]
+    pub(super) document: Option<Document>,
     pub(super) instrument: Vec<Instrument>,
 }
 
@@ -47,6 +52,7 @@ impl Service {
             version,
             profile: None,
             directory: None,
+            no_files: false,
             environment: std::env::vars_os()
                 .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
@@ -54,6 +60,8 @@ impl Service {
             extensions: Vec::new(),
             root: Module::new("service"),
             migrations: None,
+            #[cfg(feature = "openapi")]
+            document: None,
             instrument: Vec::new(),
         }
     }
@@ -79,6 +87,12 @@ impl Service {
     /// The directory of the settings' files. Default: that of `APP_CONFIG_DIR`, else `config`, which may be absent.
     pub fn config_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
+        self
+    }
+
+    /// Reads no files of settings, wherever the process is. Default: they are read.
+    pub fn without_files(mut self) -> Self {
+        self.no_files = true;
         self
     }
 
@@ -121,6 +135,14 @@ impl Service {
     pub fn module(mut self, module: Module) -> Self {
         self.root = self.root.module(module);
         self
+    }
+
+    /// Describes the service's interface: see [`ext::openapi`](crate::ext::openapi).
+    #[cfg(feature = "openapi")]
+    pub fn describe(mut self, description: Description) -> Self {
+        let document = description.finish(self.name, self.version);
+        self.document = Some(document.clone());
+        self.module(openapi::module(document))
     }
 
     /// Gives the service a database, `[database]` in the settings, and its migrations.
@@ -205,6 +227,9 @@ impl Service {
         if let (Ok(config), Ok(table)) = (&config, &table) {
             let telemetry = config.get::<TelemetrySettings>().unwrap_or_default();
             modules.extend(table.check_sampling(&telemetry.sampling));
+            let shedding = config.get::<SheddingSettings>().unwrap_or_default();
+            modules
+                .extend(table.check_routes("shedding.exclude", shedding.exclude.iter().map(String::as_str)));
         }
         let table = table.map_err(|wrong| modules.splice(0..0, wrong).for_each(drop)).ok();
         let telemetry = config.as_ref().map(|config| self.setup(config).check()).unwrap_or_default();
@@ -269,11 +294,16 @@ impl Service {
         if let Some(directory) = &self.directory {
             loader = loader.directory(directory);
         }
+        if self.no_files {
+            loader = loader.without_files();
+        }
         for (key, value) in &self.defaults {
             loader = loader.default_value(key, value);
         }
         loader.section::<ServiceSettings>();
         loader.section::<ServerSettings>();
+        loader.section::<EdgeSettings>();
+        loader.section::<SheddingSettings>();
         if self.migrations.is_some() {
             loader = loader.own_in_production("database.url");
             loader.section::<DatabaseSettings>();

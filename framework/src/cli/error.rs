@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use crate::app::{BootError, BootErrors};
 use crate::data::DbError;
+use crate::module::BoxError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,11 @@ pub(super) enum CliError {
     NoSuchJob(i64),
     #[error("{failed} of {of} jobs could not be {what}")]
     Undone { what: &'static str, failed: usize, of: usize },
+    #[cfg(feature = "openapi")]
+    #[error("`{service}` does not say what its interface is: it would be given that with Service::describe")]
+    NoDescription { service: &'static str },
+    #[error("{0}")]
+    Own(BoxError),
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]

@@ -1,4 +1,5 @@
-//! The commands that every service has: `serve` (also without a command), `worker`, `jobs`, `config`, `migrate`.
+//! The commands that every service has: `serve` (also without a command), `worker`, `jobs`, `config`, `migrate`, and
+//! with the feature `openapi` that.
 //!
 //! A service's `main` is one line:
 //!
@@ -16,9 +17,12 @@
 //! }
 //! ```
 //!
+//! A service adds commands of its own by [`Cli`].
+//!
 //! Exit codes: 0 for success, 1 for a failure that is told on stderr, 2 for words that are no command or make none, 130
 //! for a stop that was asked for twice. [`execute`] runs a command within a test.
 
+mod command;
 mod config;
 mod error;
 mod jobs;
@@ -30,9 +34,12 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+pub use command::{Command, Shell};
 
 use crate::app::{Ready, Service, Signals};
+use command::Own;
 use error::CliError;
 use output::Output;
 
@@ -50,11 +57,11 @@ struct Arguments {
     #[arg(long, short = 'V')]
     version: bool,
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<Common>,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum Common {
     /// Serve requests until SIGTERM or Ctrl-C (the default)
     Serve,
     /// Run jobs until SIGTERM or Ctrl-C, without serving requests
@@ -71,6 +78,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the description of the interface, as OpenAPI 3.1
+    #[cfg(feature = "openapi")]
+    Openapi,
     /// Apply, take back or list the migrations of the database
     Migrate {
         #[command(subcommand)]
@@ -84,7 +94,7 @@ pub fn run<F>(create_app: F) -> ExitCode
 where
     F: FnOnce(Option<&str>) -> Service,
 {
-    execute(create_app, std::env::args_os(), &mut std::io::stdout(), &mut std::io::stderr()).into()
+    Cli::new(create_app).run()
 }
 
 /// Runs a command as [`run`] does, of these words, the first of which is the program's name. It writes to `out` and
@@ -107,25 +117,115 @@ where
     F: FnOnce(Option<&str>) -> Service,
     W: IntoIterator<Item: Into<OsString> + Clone>,
 {
-    let mut output = Output::new(out, err);
-    let arguments = match Arguments::try_parse_from(words) {
-        Ok(arguments) => arguments,
-        // The help is one of these, too.
-        Err(told) if told.use_stderr() => {
-            output.complain(&told);
-            return 2;
+    Cli::new(create_app).execute(words, out, err)
+}
+
+/// The commands that every service has, and those of one's own: for a `main` that adds some.
+///
+/// ```
+/// use clap::Args;
+/// use spanbox::app::Service;
+/// use spanbox::cli::{Cli, Command, Shell};
+/// use spanbox::module::BoxError;
+///
+/// #[derive(Args)]
+/// struct Greet {
+///     /// Whom
+///     name: String,
+/// }
+///
+/// impl Command for Greet {
+///     const NAME: &'static str = "greet";
+///     const ABOUT: &'static str = "Greet somebody";
+///
+///     fn run(self, service: Service, shell: &mut Shell<'_>) -> Result<(), BoxError> {
+///         shell.print(&format!("{} greets {}\n", service.name(), self.name))
+///     }
+/// }
+///
+/// let create_app = |profile: Option<&str>| Service::new("greeter", "1.0.0").profile(profile);
+/// let (mut out, mut err) = (Vec::new(), Vec::new());
+/// let code = Cli::new(create_app).command::<Greet>().execute(["greeter", "greet", "Ada"], &mut out, &mut err);
+/// assert_eq!((code, out), (0, b"greeter greets Ada\n".to_vec()));
+/// ```
+#[must_use]
+pub struct Cli<F> {
+    create_app: F,
+    own: Vec<Own>,
+}
+
+impl<F: FnOnce(Option<&str>) -> Service> Cli<F> {
+    /// The commands that every service has.
+    pub const fn new(create_app: F) -> Self {
+        Self { create_app, own: Vec::new() }
+    }
+
+    /// Adds a command.
+    ///
+    /// # Panics
+    ///
+    /// Those of clap when commands are carried out, for two of one name or arguments that clash.
+    pub fn command<C: Command>(mut self) -> Self {
+        self.own.push(Own::new::<C>());
+        self
+    }
+
+    /// Runs the command that the process was called with, as [`run`] does.
+    pub fn run(self) -> ExitCode {
+        self.execute(std::env::args_os(), &mut std::io::stdout(), &mut std::io::stderr()).into()
+    }
+
+    /// Runs a command of these words, as [`execute`] does.
+    ///
+    /// # Panics
+    ///
+    /// When called inside a runtime: a command brings its own.
+    pub fn execute<W>(self, words: W, out: &mut dyn Write, err: &mut dyn Write) -> u8
+    where
+        W: IntoIterator<Item: Into<OsString> + Clone>,
+    {
+        let mut output = Output::new(out, err);
+        let mut described = Arguments::command();
+        for own in &self.own {
+            described = described.subcommand((own.describe)());
         }
-        Err(told) => return output.print(&told.to_string()).map_or(1, |()| 0),
-    };
-    let service = create_app(arguments.profile.as_deref());
-    let name = service.name();
-    let outcome = carry_out(service, arguments, &mut output);
-    match outcome {
-        Ok(()) => 0,
-        Err(error) => {
-            output.complain(format_args!("{name}: {error}\n"));
-            error.exit_code()
+        let matches = match described.try_get_matches_from_mut(words) {
+            Ok(matches) => matches,
+            // The help is one of these, too.
+            Err(told) if told.use_stderr() => {
+                output.complain(&told);
+                return 2;
+            }
+            Err(told) => return output.print(&told.to_string()).map_or(1, |()| 0),
+        };
+        let service = (self.create_app)(matches.get_one::<String>("profile").map(String::as_str));
+        let name = service.name();
+        let own = matches
+            .subcommand()
+            .and_then(|(word, inner)| self.own.iter().find(|own| own.name == word).map(|own| (own, inner)));
+        let outcome = match own {
+            Some((own, inner)) => own.carry_out(inner, service, &mut output),
+            None => match Arguments::from_arg_matches(&matches) {
+                Ok(arguments) => carry_out(service, arguments, &mut output),
+                Err(told) => {
+                    output.complain(told.format(&mut described));
+                    return 2;
+                }
+            },
+        };
+        match outcome {
+            Ok(()) => 0,
+            Err(error) => {
+                output.complain(format_args!("{name}: {error}\n"));
+                error.exit_code()
+            }
         }
+    }
+}
+
+impl<F> std::fmt::Debug for Cli<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cli").finish_non_exhaustive()
     }
 }
 
@@ -135,11 +235,16 @@ fn carry_out(service: Service, arguments: Arguments, output: &mut Output<'_>) ->
     }
     let ready = service.prepare()?;
     match arguments.command {
-        None | Some(Command::Serve) => serve(ready, None),
-        Some(Command::Worker { queue }) => serve(ready, Some(queue)),
-        Some(Command::Jobs(jobs)) => jobs::run(&ready, jobs, output),
-        Some(Command::Config { json }) => config::show(&ready, json, output),
-        Some(Command::Migrate { direction }) => migrate::migrate(&ready, &direction, output),
+        None | Some(Common::Serve) => serve(ready, None),
+        Some(Common::Worker { queue }) => serve(ready, Some(queue)),
+        Some(Common::Jobs(jobs)) => jobs::run(&ready, jobs, output),
+        Some(Common::Config { json }) => config::show(&ready, json, output),
+        #[cfg(feature = "openapi")]
+        Some(Common::Openapi) => match ready.document() {
+            Some(document) => output.print(&format!("{}\n", document.text())),
+            None => Err(CliError::NoDescription { service: ready.name() }),
+        },
+        Some(Common::Migrate { direction }) => migrate::migrate(&ready, &direction, output),
     }
 }
 

@@ -14,6 +14,11 @@ impl<'a> Output<'a> {
         Self { out, err }
     }
 
+    /// The same once more, for as long as it is borrowed.
+    pub(super) fn again(&mut self) -> Output<'_> {
+        Output { out: &mut *self.out, err: &mut *self.err }
+    }
+
     /// Writes to stdout. Who reads no further (`orders config | head`) has what they wanted.
     pub(super) fn print(&mut self, text: &str) -> Result<(), CliError> {
         match self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {

@@ -26,6 +26,7 @@ pub struct Loader {
     profile: Profile,
     profile_origin: Option<Origin>,
     directory: Option<PathBuf>,
+    no_files: bool,
     environment: BTreeMap<String, String>,
     defaults: Layer,
     own_in_production: Vec<&'static str>,
@@ -72,6 +73,13 @@ impl Loader {
     #[must_use]
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
+        self
+    }
+
+    /// Reads no files, wherever the process is: for a service that is told all by code and environment.
+    #[must_use]
+    pub fn without_files(mut self) -> Self {
+        self.no_files = true;
         self
     }
 
@@ -185,7 +193,7 @@ impl Loader {
             (None, Some(path)) => (path.into(), Some(Origin::Variable(DIRECTORY_VARIABLE.to_owned()))),
             (None, None) => (DIRECTORY.into(), None),
         };
-        if !directory.is_dir() && (self.directory.is_some() || variable.is_some()) {
+        if !self.no_files && !directory.is_dir() && (self.directory.is_some() || variable.is_some()) {
             let message = format!("there is no configuration directory {}", directory.display());
             problems.push(Problem::new(origin, "", message));
         }
@@ -196,7 +204,7 @@ impl Loader {
         }
         let mut layers: Vec<Layer> = self.preset(problems).into_iter().collect();
         layers.push(self.defaults.clone());
-        for path in files {
+        for path in files.into_iter().filter(|_| !self.no_files) {
             match file::read(&path) {
                 Ok(layer) => layers.extend(layer),
                 Err(problem) => problems.push(problem),

@@ -58,6 +58,7 @@ mod chain;
 mod complaint;
 mod database_telemetry;
 mod database_url;
+mod edge;
 mod endpoint;
 mod errors;
 mod exported;
@@ -74,12 +75,14 @@ mod render;
 mod sampling;
 mod sections;
 mod shape;
+mod shedding;
 mod suggest;
 mod telemetry;
 mod trust;
 mod variables;
 
 pub use database_telemetry::DatabaseTelemetrySettings;
+pub use edge::EdgeSettings;
 pub use errors::{ConfigError, ConfigErrors, Problem};
 pub use exported::{CaptureSettings, LimitSettings, RecordSettings, RedactSettings};
 pub use loaded::{Config, Entry, Explanation};
@@ -89,9 +92,10 @@ pub use origin::Origin;
 pub use profile::Profile;
 pub use sampling::{BaggageSettings, KeepSettings, SamplingSettings};
 pub use sections::{
-    DatabaseSettings, LogFormat, LogSettings, RedisSettings, Section, ServerSettings, ServiceSettings,
-    SqliteSynchronous, TlsSettings,
+    DatabaseSettings, ForwardedHeader, LogFormat, LogSettings, RedisSettings, Section, ServerSettings,
+    ServiceSettings, SqliteSynchronous, TlsSettings,
 };
+pub use shedding::SheddingSettings;
 pub use telemetry::{OtlpProtocol, TelemetrySettings};
 pub use trust::{Network, Trust};
 

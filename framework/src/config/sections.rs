@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{database_url, endpoint};
+use super::{Trust, database_url, endpoint};
 use crate::redact::Secret;
 
 /// A table of the configuration: plain data, every field with a default (`#[serde(default)]` on the struct).
@@ -95,17 +95,41 @@ pub struct ServerSettings {
     /// How long a client may take to send the body of a request; then 408. Default 10 s.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
+    /// How long a client may take nothing of what is sent to it before its connection is cut, on Linux. Default 30 s;
+    /// `0s` is without limit.
+    #[serde(with = "humantime_serde")]
+    pub write_timeout: Duration,
     /// How long a request may take from its head to its answer; then 504. Default 20 s; `0s` is without limit.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
     /// The largest body that is read, in bytes; a larger one is refused with 413. Default 1 MiB.
     pub max_body_bytes: usize,
+    /// The most values that a body of JSON may have, in all its arrays and objects together; one with more is refused
+    /// with 413. Default 5,000.
+    pub max_json_values: usize,
+    /// The proxies whose word is taken for where a request comes from: `"none"`, the default, or a list of networks as
+    /// `["10.0.0.0/8", "fd00::/8"]`. Of others that header is not looked at.
+    pub trusted_proxies: Trust,
+    /// In which header the trusted proxies say it; the other one is the client's own and never read. Default
+    /// `x-forwarded-for`.
+    pub forwarded_header: ForwardedHeader,
     /// How long a stop waits for requests and mailboxes to finish before it abandons them: four fifths of it for
     /// the requests. Default 24 s: with `telemetry.flush_timeout` it stays within the 30 s that Kubernetes gives.
     #[serde(with = "humantime_serde")]
     pub shutdown_grace: Duration,
     /// Serve HTTPS, also HTTP/2. Off by default.
     pub tls: Option<TlsSettings>,
+}
+
+/// Where a trusted proxy says for whom it asks.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`: a list of addresses, to which each proxy adds the one that it was asked by.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239): the same as `for=…`.
+    Forwarded,
 }
 
 /// `[server.tls]`: the certificate, by rustls.
@@ -131,8 +155,12 @@ impl Default for ServerSettings {
             keep_alive: Duration::from_secs(75),
             head_timeout: Duration::from_secs(5),
             body_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(20),
             max_body_bytes: 1024 * 1024,
+            max_json_values: 5000,
+            trusted_proxies: Trust::None,
+            forwarded_header: ForwardedHeader::XForwardedFor,
             shutdown_grace: Duration::from_secs(24),
             tls: None,
         }
@@ -155,6 +183,16 @@ impl Section for ServerSettings {
         }
         if self.head_timeout.is_zero() {
             wrong.push(("head_timeout", "must be longer than 0s: it protects from slow clients".to_owned()));
+        }
+        if self.max_json_values == 0 {
+            wrong.push(("max_json_values", "must be at least 1".to_owned()));
+        }
+        if self.trusted_proxies == Trust::All {
+            wrong.push((
+                "trusted_proxies",
+                "can not be \"all\": anybody could say where a request comes from; list the networks of your proxies"
+                    .to_owned(),
+            ));
         }
         if self.body_timeout.is_zero() {
             wrong.push(("body_timeout", "must be longer than 0s: it protects from slow clients".to_owned()));

@@ -12,8 +12,9 @@ use super::{Origin, file};
 const PREFIX: &str = "APP_";
 
 /// Names without a section, as platforms and the twelve-factor habit set them.
-const PLAIN: [(&str, [&str; 2]); 7] = [
+const PLAIN: [(&str, [&str; 2]); 8] = [
     ("APP_VERSION", ["service", "version"]),
+    ("CACHE_URL", ["cache", "url"]),
     ("DATABASE_URL", ["database", "url"]),
     ("ENVIRONMENT", ["service", "environment"]),
     ("LOG_LEVEL", ["log", "level"]),

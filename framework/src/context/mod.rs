@@ -19,9 +19,11 @@
 
 mod baggage;
 mod propagation;
+mod request_id;
 mod spawn;
 
 pub(crate) use baggage::{Border, with_allowed_baggage};
 pub(crate) use propagation::Propagators;
 pub use propagation::{extract, inject};
+pub use request_id::RequestId;
 pub use spawn::spawn;

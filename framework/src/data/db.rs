@@ -160,6 +160,14 @@ impl Db {
             .await
     }
 
+    /// The longest wait for a connection since the last call, where waits are measured. For one who calls again and again.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        match &self.inner.driver {
+            Driver::Sqlite(sqlite) => sqlite.readers.longest_wait().max(sqlite.writer.longest_wait()),
+            Driver::Postgres(postgres) => postgres.longest_wait(),
+        }
+    }
+
     /// Which database it is.
     #[must_use]
     pub fn backend(&self) -> Backend {

@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use tokio::runtime::Runtime;
@@ -56,6 +57,11 @@ impl Lanes {
 
     pub(super) fn signals(&self) -> &PoolSignals {
         &self.shared.signals
+    }
+
+    /// The longest wait for a connection since the last call.
+    pub(super) fn longest_wait(&self) -> Duration {
+        self.shared.signals.longest_wait(self.shared.at_a_glance().pending, Instant::now())
     }
 
     pub(super) fn limit(&self) -> usize {

@@ -28,13 +28,26 @@ pub enum Heard {
     Attentive,
 }
 
+/// What is done about a change.
+type Then = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// Who listens in this process.
 #[derive(Default)]
 pub(super) struct Board {
     ears: Mutex<Vec<(&'static str, mpsc::UnboundedSender<Heard>)>>,
+    hands: Mutex<Vec<(&'static str, Then)>>,
 }
 
 impl Board {
+    /// Does what is to be done about something that was, or may have been, committed.
+    pub(super) fn change(&self, channel: &str, payload: &str) {
+        let hands: Vec<Then> = {
+            let hands = self.hands.lock();
+            hands.iter().filter(|(name, _)| *name == channel).map(|(_, then)| Arc::clone(then)).collect()
+        };
+        hands.iter().for_each(|then| then(payload));
+    }
+
     pub(super) fn say(&self, channel: &str, payload: &str) {
         self.ears
             .lock()
@@ -92,6 +105,16 @@ impl Db {
             }
         };
         Listener { from, task }
+    }
+
+    /// Does something with everything that is announced on a channel in this process
+    /// ([`Conn::announce`](super::Conn::announce)), as long as the database is open: after the COMMIT and before
+    /// whoever asked for the unit of work hears of it, where the unit runs and in its trace. Also when the COMMIT was not
+    /// answered, so that nobody knows what became of it: for what must not be missed, such as caches.
+    ///
+    /// It must be short and must not block. A panic in it is logged; the commit stands.
+    pub fn on_announced(&self, channel: &'static str, then: impl Fn(&str) + Send + Sync + 'static) {
+        self.inner.board.hands.lock().push((channel, Arc::new(then)));
     }
 }
 

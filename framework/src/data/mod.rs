@@ -50,6 +50,7 @@
 //! # }).unwrap();
 //! ```
 
+mod commands;
 mod comment;
 mod conn;
 mod db;
@@ -57,6 +58,8 @@ mod error;
 mod findings;
 mod lanes;
 mod listen;
+#[cfg(feature = "cache")]
+mod memcached;
 mod migrations;
 mod pool;
 mod postgres;
@@ -77,6 +80,8 @@ pub use db::{CloseReport, Db};
 pub use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 pub use error::DbError;
 pub use listen::{Heard, Listener};
+#[cfg(feature = "cache")]
+pub use memcached::{Memcached, MemcachedError};
 pub use migrations::{MigrationState, Migrations};
 pub use recorded::{Recorded, RecordedLoad, RecordedRows};
 pub use redis::{Redis, RedisError, RedisInfo, RedisReader};

@@ -1,6 +1,7 @@
 //! What is recorded of connections, and of waiting for them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
 use deadpool_redis::Status;
@@ -9,6 +10,7 @@ use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, Tracer as _};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 use opentelemetry_semantic_conventions::{attribute, metric};
+use parking_lot::Mutex;
 
 use super::recorder::{is_recording, seconds};
 use crate::telemetry::Telemetry;
@@ -21,6 +23,17 @@ pub(super) struct PoolSignals {
     tracer: Option<SdkTracer>,
     instruments: Option<Instruments>,
     attributes: Vec<KeyValue>,
+    waits: Waits,
+}
+
+/// How long connections are waited for, looked at again and again by one who wants to know it.
+#[derive(Default)]
+struct Waits {
+    ended: AtomicU64,
+    /// The longest of those that have ended since the last look, in nanoseconds.
+    longest: AtomicU64,
+    /// How many had ended at the last look, and since when none has although somebody waits.
+    stalled: Mutex<(u64, Option<Instant>)>,
 }
 
 struct Instruments {
@@ -77,7 +90,7 @@ impl PoolSignals {
                 .with_description("Waits for a connection that took too long.")
                 .build(),
         });
-        Self { tracer: telemetry.tracer().cloned(), instruments, attributes }
+        Self { tracer: telemetry.tracer().cloned(), instruments, attributes, waits: Waits::default() }
     }
 
     /// Shows how the pool is whenever metrics are collected, for as long as it is there.
@@ -149,6 +162,8 @@ impl PoolSignals {
 
     /// A connection was waited for, and is there.
     pub(super) fn waited(&self, cx: &Context, waited: Duration) {
+        self.waits.ended.fetch_add(1, Relaxed);
+        self.waits.longest.fetch_max(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX), Relaxed);
         if let Some(instruments) = &self.instruments {
             instruments.wait.record(waited.as_secs_f64(), &self.attributes);
         }
@@ -163,6 +178,16 @@ impl PoolSignals {
                 .with_attributes(self.attributes.clone());
             tracer.build_with_context(builder, cx).end_with_timestamp(now);
         }
+    }
+
+    /// The longest wait since the last call, or for how long nobody has got a connection of those that wait.
+    pub(super) fn longest_wait(&self, pending: usize, now: Instant) -> Duration {
+        let ended = self.waits.ended.load(Relaxed);
+        let longest = Duration::from_nanos(self.waits.longest.swap(0, Relaxed));
+        let mut stalled = self.waits.stalled.lock();
+        let since = if pending > 0 && stalled.0 == ended { stalled.1.or(Some(now)) } else { None };
+        *stalled = (ended, since.or((pending > 0).then_some(now)));
+        longest.max(since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since)))
     }
 
     /// A connection was waited for in vain.

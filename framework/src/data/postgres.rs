@@ -1,5 +1,6 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
@@ -71,6 +72,11 @@ impl Postgres {
             size,
             pool,
         })
+    }
+
+    /// The longest wait for a connection since the last call.
+    pub(super) fn longest_wait(&self) -> Duration {
+        self.signals.longest_wait(PoolState::from(self.pool.status()).pending, Instant::now())
     }
 
     /// Queues a unit; after [`Postgres::close`] it is dropped, which its caller sees.

@@ -6,14 +6,11 @@ use std::time::{Duration, Instant};
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline};
 use deadpool_redis::{Connection, Manager, Pool, PoolError, Runtime};
-use opentelemetry::metrics::Histogram;
-use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, Status, Tracer as _};
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::trace::SdkTracer;
 use opentelemetry_semantic_conventions::attribute;
 
+use super::commands::Commands;
 use super::pool::{PoolSignals, PoolState};
-use super::recorder::{duration, is_recording};
 use crate::redact::Secret;
 use crate::telemetry::Telemetry;
 
@@ -37,9 +34,7 @@ struct Inner {
     signals: PoolSignals,
     client: Client,
     server: String,
-    tracer: Option<SdkTracer>,
-    duration: Option<Histogram<f64>>,
-    base: Vec<KeyValue>,
+    commands: Commands,
 }
 
 /// Why Redis did not do as it was told.
@@ -107,15 +102,40 @@ impl Redis {
     ///
     /// [`RedisError::Url`].
     pub fn new(url: &Secret<String>, telemetry: &Telemetry) -> Result<Self, RedisError> {
+        Self::open(url, telemetry, "", [CONNECT_WITHIN, ANSWER_WITHIN])
+    }
+
+    /// The same with less patience, for what can be done without: a connection, the wait for one and an answer may each
+    /// take as long as `within`. `what` it is for tells its pool from others, e.g. `cache`.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisError::Url`].
+    pub fn impatient(
+        url: &Secret<String>,
+        telemetry: &Telemetry,
+        what: &str,
+        within: Duration,
+    ) -> Result<Self, RedisError> {
+        Self::open(url, telemetry, &format!("/{what}"), [within; 2])
+    }
+
+    fn open(
+        url: &Secret<String>,
+        telemetry: &Telemetry,
+        pool_suffix: &str,
+        [connect_within, answer_within]: [Duration; 2],
+    ) -> Result<Self, RedisError> {
         let wrong = |error: redis::RedisError| RedisError::Url { reason: error.to_string() };
         let client = Client::open(url.expose().as_str()).map_err(wrong)?;
-        let manager = Manager::new_with_config(url.expose().as_str(), timeouts(ANSWER_WITHIN));
+        let manager =
+            Manager::new_with_config(url.expose().as_str(), timeouts(connect_within, answer_within));
         let pool = Pool::builder(manager.map_err(wrong)?)
             .max_size(CONNECTIONS)
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(ANSWER_WITHIN))
-            .create_timeout(Some(CONNECT_WITHIN))
-            .recycle_timeout(Some(ANSWER_WITHIN))
+            .wait_timeout(Some(answer_within))
+            .create_timeout(Some(connect_within))
+            .recycle_timeout(Some(answer_within))
             .build()
             .map_err(|error| RedisError::Url { reason: error.to_string() })?;
         let server = client.get_connection_info().addr().to_string();
@@ -127,11 +147,11 @@ impl Redis {
             KeyValue::new(attribute::SERVER_ADDRESS, host.to_owned()),
         ];
         base.extend(port.parse::<i64>().ok().map(|port| KeyValue::new(attribute::SERVER_PORT, port)));
-        let (tracer, duration) = (telemetry.tracer().cloned(), duration(telemetry));
-        let signals = PoolSignals::new(telemetry, &base, format!("{server}/{number}"));
+        let signals = PoolSignals::new(telemetry, &base, format!("{server}/{number}{pool_suffix}"));
         let weak = pool.weak();
         signals.observe(telemetry, move || weak.upgrade().map(|pool| PoolState::from(pool.status())));
-        Ok(Self { inner: Arc::new(Inner { pool, signals, client, server, tracer, duration, base }) })
+        let commands = Commands::new(telemetry, base);
+        Ok(Self { inner: Arc::new(Inner { pool, signals, client, server, commands }) })
     }
 
     /// Host and port, for messages.
@@ -177,7 +197,7 @@ impl Redis {
     ///
     /// [`RedisError::Connect`].
     pub async fn reader(&self, patience: Duration) -> Result<RedisReader, RedisError> {
-        let config = timeouts(patience + ANSWER_WITHIN);
+        let config = timeouts(CONNECT_WITHIN, patience + ANSWER_WITHIN);
         let connection = self.inner.client.get_multiplexed_async_connection_with_config(&config).await;
         let connection = connection.map_err(|error| self.unreachable(&error))?;
         Ok(RedisReader { redis: self.clone(), connection })
@@ -228,42 +248,11 @@ impl Redis {
         batch: Option<usize>,
         work: impl Future<Output = redis::RedisResult<T>>,
     ) -> Result<T, RedisError> {
-        let Inner { tracer, duration, base, .. } = &*self.inner;
-        let started = Instant::now();
-        let mut span = tracer.as_ref().and_then(|tracer| {
-            Context::map_current(|cx| {
-                is_recording(cx).then(|| {
-                    let mut attributes = base.clone();
-                    attributes.push(KeyValue::new(attribute::DB_OPERATION_NAME, name));
-                    if let Some(size) = batch.filter(|size| *size > 1) {
-                        let size = i64::try_from(size).unwrap_or(i64::MAX);
-                        attributes.push(KeyValue::new(attribute::DB_OPERATION_BATCH_SIZE, size));
-                    }
-                    let builder =
-                        SpanBuilder::from_name(name).with_kind(SpanKind::Client).with_attributes(attributes);
-                    tracer.build_with_context(builder, cx)
-                })
-            })
-        });
-        let result = work.await;
-        let error_type = result.as_ref().err().map(|error| match error.code() {
+        let kind = |error: &redis::RedisError| match error.code() {
             Some(code) => code.to_owned(),
             None => if error.is_timeout() { "timeout" } else { "io" }.to_owned(),
-        });
-        if let Some(histogram) = duration {
-            let mut attributes = base.clone();
-            attributes.push(KeyValue::new(attribute::DB_OPERATION_NAME, name));
-            attributes.extend(error_type.clone().map(|kind| KeyValue::new(attribute::ERROR_TYPE, kind)));
-            histogram.record(started.elapsed().as_secs_f64(), &attributes);
-        }
-        if let Some(span) = &mut span {
-            if let Some(kind) = error_type {
-                span.set_status(Status::error(kind.clone()));
-                span.set_attribute(KeyValue::new(attribute::ERROR_TYPE, kind));
-            }
-            span.end();
-        }
-        result.map_err(|source| RedisError::Command {
+        };
+        self.inner.commands.record(name, batch, work, kind).await.map_err(|source| RedisError::Command {
             server: self.inner.server.clone(),
             command: name,
             source,
@@ -289,9 +278,9 @@ impl RedisReader {
     }
 }
 
-fn timeouts(answer_within: Duration) -> AsyncConnectionConfig {
+fn timeouts(connect_within: Duration, answer_within: Duration) -> AsyncConnectionConfig {
     AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_WITHIN))
+        .set_connection_timeout(Some(connect_within))
         .set_response_timeout(Some(answer_within))
 }
 

@@ -164,7 +164,12 @@ fn follow(hook: Hook, ending: Ending, board: &Board) {
     let committed = ending == Ending::Committed;
     let then = AssertUnwindSafe(|| match hook {
         Hook::Committed(then) if committed => then(),
-        Hook::Announce(channel, payload) if committed => board.say(channel, &payload),
+        Hook::Announce(channel, payload) if ending != Ending::RolledBack => {
+            if committed {
+                board.say(channel, &payload);
+            }
+            board.change(channel, &payload);
+        }
         Hook::Committed(_) | Hook::Announce(..) => {}
         Hook::Ended(then) => then(ending),
     });

@@ -58,8 +58,25 @@
 //! assert!(service.extension(Greeter).prepare().is_ok());
 //! ```
 
+#[cfg(feature = "auth")]
+pub mod auth;
+#[cfg(feature = "cache")]
+pub mod cache;
+#[cfg(feature = "client")]
+pub mod client;
+#[cfg(feature = "cors")]
+pub mod cors;
 mod entry;
+pub mod idempotency;
+#[cfg(feature = "limit")]
+pub mod limit;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod order;
+#[cfg(feature = "session")]
+pub mod session;
+#[cfg(feature = "templates")]
+pub mod templates;
 
 use std::future::Future;
 
@@ -109,3 +126,13 @@ pub trait Installed: Sized + 'static {
 }
 
 impl Installed for () {}
+
+/// The page is compiled and run with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/EXTENSIONS.md")]
+struct ExtensionsPage;
+
+/// So is this one.
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../../../docs/CLIENT.md")]
+struct ClientPage;

@@ -2,7 +2,7 @@ use std::any::{Any, TypeId, type_name};
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse, Transform};
@@ -11,9 +11,10 @@ use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use parking_lot::Mutex;
 
+use super::RouteInfo;
 use crate::actor::Actors;
-use crate::config::{Config, ConfigError, Section};
-use crate::data::Db;
+use crate::config::{Config, ConfigError, RedisSettings, Section};
+use crate::data::{Db, Redis};
 use crate::telemetry::Telemetry;
 use crate::web::{Around, Hooks, Inner, Problem, around};
 
@@ -42,6 +43,8 @@ pub struct Boot {
     telemetry: Telemetry,
     db: Option<Db>,
     actors: Actors,
+    routes: Arc<[RouteInfo]>,
+    redis: Arc<OnceLock<Redis>>,
     provided: Arc<Mutex<ProvidedValues>>,
 }
 
@@ -63,8 +66,14 @@ pub(crate) struct Given {
 }
 
 impl Boot {
-    pub(crate) fn new(config: Config, telemetry: Telemetry, db: Option<Db>, actors: Actors) -> Self {
-        Self { config, telemetry, db, actors, provided: Arc::default() }
+    pub(crate) fn new(
+        config: Config,
+        telemetry: Telemetry,
+        db: Option<Db>,
+        actors: Actors,
+        routes: Arc<[RouteInfo]>,
+    ) -> Self {
+        Self { config, telemetry, db, actors, routes, redis: Arc::default(), provided: Arc::default() }
     }
 
     /// All settings.
@@ -97,6 +106,27 @@ impl Boot {
         self.db
             .clone()
             .ok_or_else(|| "this service has no database: give it one with Service::migrations".into())
+    }
+
+    /// The Redis of `redis.url`, one handle for all that need it. Nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// When the settings name none, or none that could be one.
+    pub fn redis(&self) -> Result<Redis, BoxError> {
+        if let Some(redis) = self.redis.get() {
+            return Ok(redis.clone());
+        }
+        let url = self.settings::<RedisSettings>()?.url;
+        let url = url.ok_or("this service has no Redis: set redis.url (REDIS_URL)")?;
+        let redis = Redis::new(&url, &self.telemetry)?;
+        Ok(self.redis.get_or_init(|| redis).clone())
+    }
+
+    /// Every route that will be served.
+    #[must_use]
+    pub fn routes(&self) -> &[RouteInfo] {
+        &self.routes
     }
 
     /// Where the module's actors are started.
@@ -147,6 +177,17 @@ impl Boot {
         self.provided.lock().hooks.before.push(hook);
     }
 
+    /// Like [`before`](Self::before), and after all of these, the modules' included: when it is known who a request is
+    /// from.
+    pub fn admit<F, Fut>(&self, hook: F)
+    where
+        F: Fn(HttpRequest) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), Problem>> + 'static,
+    {
+        let hook = Arc::new(move |request| hook(request).boxed_local() as _);
+        self.provided.lock().hooks.admit.push(hook);
+    }
+
     /// Runs on each answer of the service, errors too, after all other hooks.
     pub fn after<F>(&self, hook: F)
     where
@@ -168,7 +209,11 @@ impl Boot {
 
     /// What was given, or the types of which there were two.
     pub(crate) fn take_given(&self) -> Result<Given, Vec<&'static str>> {
-        let provided = std::mem::take(&mut *self.provided.lock());
+        let mut provided = self.provided.lock();
+        // What is shared stays: jobs are made ready after this, and ask for it.
+        let shared = provided.shared.clone();
+        let provided =
+            std::mem::replace(&mut *provided, ProvidedValues { shared, ..ProvidedValues::default() });
         if !provided.twice.is_empty() {
             return Err(provided.twice);
         }

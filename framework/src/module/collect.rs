@@ -17,6 +17,7 @@ struct Scope {
     prefix: String,
     hooks: Hooks,
     guards: Vec<Guard>,
+    critical: bool,
     outer: Option<&'static str>,
 }
 
@@ -68,6 +69,7 @@ impl Collector {
         scope.outer = Some(module.name);
         scope.prefix.push_str(module.prefix.trim_end_matches('/'));
         scope.hooks.extend(&module.hooks);
+        scope.critical |= module.critical;
         scope.guards.extend(module.guards.iter().cloned());
         let hooks = Arc::new(scope.hooks.clone());
 
@@ -80,6 +82,7 @@ impl Collector {
                 routes: group.routes.iter().map(|route| Arc::clone(&route.make)).collect(),
                 guards: scope.guards.clone(),
                 hooks: Arc::clone(&hooks),
+                critical: scope.critical,
             });
         }
         self.add_mounts(module, &scope, &hooks);
@@ -163,6 +166,7 @@ impl Collector {
                 configure: Arc::clone(&mount.configure),
                 guards: scope.guards.clone(),
                 hooks: Arc::clone(hooks),
+                critical: scope.critical,
             });
         }
     }

@@ -104,6 +104,7 @@ pub struct Module {
     checks: Vec<MakeCheck>,
     jobs: Vec<JobEntry>,
     schedules: Vec<Schedule>,
+    critical: bool,
 }
 
 impl Module {
@@ -123,6 +124,7 @@ impl Module {
             checks: Vec::new(),
             jobs: Vec::new(),
             schedules: Vec::new(),
+            critical: false,
         }
     }
 
@@ -207,6 +209,13 @@ impl Module {
         F: Fn(&HttpRequest, &Problem) -> Option<HttpResponse> + Send + Sync + 'static,
     {
         self.hooks.on_error.push(Arc::new(handler));
+        self
+    }
+
+    /// Says that the requests of this module and of those inside it are answered also while the service refuses others
+    /// because it can not keep up, see [`SheddingSettings`](crate::config::SheddingSettings). Default: they are not.
+    pub fn critical(mut self) -> Self {
+        self.critical = true;
         self
     }
 

@@ -13,7 +13,7 @@ use super::pattern::specificity;
 use super::route::{Guard, RouteInfo};
 use crate::config::{SamplingSettings, closest};
 use crate::web::{
-    Hooks, Limits, RequestLayer, RouteMeta, Target, WebSignals, method_not_allowed, no_such_route,
+    Edge, Hooks, Limits, RequestLayer, RouteMeta, Target, WebSignals, method_not_allowed, no_such_route,
 };
 
 /// The routes of all modules by pattern, in an order in which the more special comes first.
@@ -36,6 +36,7 @@ pub(super) struct Resource {
     pub(super) routes: Vec<Arc<dyn Fn() -> actix_web::Route + Send + Sync>>,
     pub(super) guards: Vec<Guard>,
     pub(super) hooks: Arc<Hooks>,
+    pub(super) critical: bool,
 }
 
 /// Services of actix itself, and all below their path.
@@ -45,6 +46,7 @@ pub(super) struct Mounted {
     pub(super) configure: Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>,
     pub(super) guards: Vec<Guard>,
     pub(super) hooks: Arc<Hooks>,
+    pub(super) critical: bool,
 }
 
 impl RouteTable {
@@ -76,10 +78,28 @@ impl RouteTable {
         &self.infos
     }
 
+    /// What of these is no route, as `GET /api/orders/{id}`, one line each; `key` is the setting that names them.
+    pub(crate) fn check_routes<'a>(
+        &self,
+        key: &str,
+        named: impl IntoIterator<Item = &'a str>,
+    ) -> Vec<String> {
+        let routes = self.route_names();
+        let known: BTreeSet<&str> = routes.iter().map(String::as_str).collect();
+        named
+            .into_iter()
+            .filter(|name| !known.contains(name))
+            .map(|name| unknown(key, "route", name, &known))
+            .collect()
+    }
+
+    fn route_names(&self) -> Vec<String> {
+        self.infos.iter().map(|info| format!("{} {}", info.method, info.pattern)).collect()
+    }
+
     /// What the settings of sampling name and the service does not have, one line each.
     pub(crate) fn check_sampling(&self, sampling: &SamplingSettings) -> Vec<String> {
-        let routes: Vec<String> =
-            self.infos.iter().map(|info| format!("{} {}", info.method, info.pattern)).collect();
+        let routes = self.route_names();
         let routes: BTreeSet<&str> = routes.iter().map(String::as_str).collect();
         let modules: BTreeSet<&str> = self.modules.keys().copied().collect();
         let known = [
@@ -89,11 +109,7 @@ impl RouteTable {
         let mut wrong = Vec::new();
         for (what, key, named, known) in known {
             for name in named.filter(|name| !known.contains(name.as_str())) {
-                let hint = match closest(name, known.iter().copied()) {
-                    Some(close) => format!("did you mean `{close}`?"),
-                    None => format!("known are {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
-                };
-                wrong.push(format!("telemetry.sampling.{key}: there is no {what} `{name}`; {hint}"));
+                wrong.push(unknown(&format!("telemetry.sampling.{key}"), what, name, &known));
             }
         }
         wrong
@@ -105,20 +121,31 @@ impl RouteTable {
     }
 }
 
+fn unknown(key: &str, what: &str, name: &str, known: &BTreeSet<&str>) -> String {
+    let hint = match closest(name, known.iter().copied()) {
+        Some(close) => format!("did you mean `{close}`?"),
+        None => format!("known are {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
+    };
+    format!("{key}: there is no {what} `{name}`; {hint}")
+}
+
 /// Puts the routes on a worker's application.
 pub(crate) fn configure(
     table: &RouteTable,
     signals: &Arc<WebSignals>,
     limits: &Arc<Limits>,
+    edge: &Arc<Edge>,
     given: &Given,
     config: &mut web::ServiceConfig,
 ) {
-    let layer = |target, roots, hooks: &Hooks| {
+    let layer = |target: Target, critical: bool, roots, hooks: &Hooks| {
         let mut all = given.hooks.clone();
         all.extend(hooks);
         RequestLayer {
             signals: Arc::clone(signals),
             limits: Arc::clone(limits),
+            edge: Arc::clone(edge),
+            spared: edge.spared(critical, &target),
             target,
             roots,
             hooks: Arc::new(all),
@@ -135,12 +162,14 @@ pub(crate) fn configure(
         }
         let allow = resource.meta.allow.clone();
         let service = service
+            .app_data(Arc::clone(&resource.meta))
             .default_service(web::to(move || {
                 let problem = method_not_allowed(&allow);
                 async move { Err::<actix_web::HttpResponse, _>(problem) }
             }))
             .wrap(layer(
                 Target::Route(Arc::clone(&resource.meta)),
+                resource.critical,
                 signals.roots(&table.path_to(resource.meta.module), Some(&resource.meta)),
                 &resource.hooks,
             ));
@@ -155,11 +184,11 @@ pub(crate) fn configure(
             .default_service(web::to(|request: HttpRequest| no_such_route(request)))
             .configure(|config| (mount.configure)(config));
         let roots = signals.roots(&table.path_to(mount.module), None);
-        config.service(scope.wrap(layer(Target::Mount(mount.module), roots, &mount.hooks)));
+        config.service(scope.wrap(layer(Target::Mount(mount.module), mount.critical, roots, &mount.hooks)));
     }
     let unmatched =
         web::resource("/{path:.*}").default_service(web::to(|request: HttpRequest| no_such_route(request)));
-    config.service(unmatched.wrap(layer(Target::Nothing, signals.roots(&[], None), &table.unmatched)));
+    config.service(unmatched.wrap(layer(Target::Nothing, false, signals.roots(&[], None), &table.unmatched)));
 }
 
 #[cfg(test)]

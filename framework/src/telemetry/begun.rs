@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 /// A span that has begun. It ends where this is dropped: also when the work panics or is given up, and when somebody
 /// still holds its context.
 #[derive(Debug)]
-pub(super) struct Begun {
+pub(crate) struct Begun {
     cx: Context,
     /// Whether it began while a panic was under way, which then is not its own.
     unwinding: bool,
@@ -21,7 +21,7 @@ impl Begun {
         Self { cx, unwinding: std::thread::panicking() }
     }
 
-    pub(super) const fn context(&self) -> &Context {
+    pub(crate) const fn context(&self) -> &Context {
         &self.cx
     }
 

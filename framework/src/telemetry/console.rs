@@ -11,6 +11,7 @@ use tracing_subscriber::layer::{Context as LayerContext, Layer};
 
 use super::line;
 use crate::config::LogFormat;
+use crate::context::RequestId;
 use crate::redact::Redactor;
 
 /// Where the lines go.
@@ -57,15 +58,18 @@ impl<S: Subscriber> Layer<S> for Console {
             static LINE: RefCell<String> = const { RefCell::new(String::new()) };
         }
         let now = Utc::now();
-        let span = Context::map_current(|cx| {
-            if cx.has_active_span() { cx.span().span_context().clone() } else { SpanContext::NONE }
+        let (span, request) = Context::map_current(|cx| {
+            let span =
+                if cx.has_active_span() { cx.span().span_context().clone() } else { SpanContext::NONE };
+            (span, cx.get::<RequestId>().cloned())
         });
+        let of = line::Of { service: &self.service, span: &span, request: request.as_ref() };
         // Taken out and put back: a value that logs while it is formatted comes through here again.
         let mut line = LINE.take();
         line.clear();
         match self.format {
-            LogFormat::Json => line::json(&mut line, event, now, &self.service, &span, &self.redactor),
-            LogFormat::Pretty => line::pretty(&mut line, event, now, self.colour, &span, &self.redactor),
+            LogFormat::Json => line::json(&mut line, event, now, &of, &self.redactor),
+            LogFormat::Pretty => line::pretty(&mut line, event, now, self.colour, &of, &self.redactor),
         }
         self.write(&line);
         // One huge record should not be held for good.

@@ -8,18 +8,25 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
 use super::nobody;
+use crate::context::RequestId;
 use crate::redact::{MASK, Redactor};
 
+/// What a record is part of.
+pub(super) struct Of<'a> {
+    pub(super) service: &'a str,
+    pub(super) span: &'a SpanContext,
+    pub(super) request: Option<&'a RequestId>,
+}
+
 /// A record as one line of JSON:
-/// `{"timestamp":…,"level":…,"target":…,"message":…,"service":…,"trace_id":…,"span_id":…,"fields":{…}}`.
+/// `{"timestamp":…,"level":…,"target":…,"message":…,"service":…,"trace_id":…,"span_id":…,"request_id":…,"fields":{…}}`.
 ///
 /// The ids and `fields` are there only when there are any.
 pub(super) fn json(
     line: &mut String,
     event: &Event<'_>,
     at: DateTime<Utc>,
-    service: &str,
-    span: &SpanContext,
+    of: &Of<'_>,
     redactor: &Redactor,
 ) {
     let metadata = event.metadata();
@@ -35,9 +42,14 @@ pub(super) fn json(
     line.push_str(",\"message\":");
     json_string(line, &record.message);
     line.push_str(",\"service\":");
-    json_string(line, service);
-    if is_told(span) {
-        push(line, format_args!(",\"trace_id\":\"{}\",\"span_id\":\"{}\"", span.trace_id(), span.span_id()));
+    json_string(line, of.service);
+    if is_told(of.span) {
+        let (trace, span) = (of.span.trace_id(), of.span.span_id());
+        push(line, format_args!(",\"trace_id\":\"{trace}\",\"span_id\":\"{span}\""));
+    }
+    if let Some(request) = of.request {
+        line.push_str(",\"request_id\":");
+        json_string(line, &redactor.text(request.as_str()));
     }
     if !record.fields.is_empty() {
         line.push_str(",\"fields\":{");
@@ -58,7 +70,7 @@ pub(super) fn pretty(
     event: &Event<'_>,
     at: DateTime<Utc>,
     colour: bool,
-    span: &SpanContext,
+    of: &Of<'_>,
     redactor: &Redactor,
 ) {
     let metadata = event.metadata();
@@ -78,8 +90,8 @@ pub(super) fn pretty(
     push(line, format_args!("{level_colour}{level:>5}{reset} {dim}{target}{reset}: "));
     line.push_str(&record.message);
     line.push_str(&record.fields);
-    if is_told(span) {
-        push(line, format_args!(" {dim}trace={}{reset}", span.trace_id()));
+    if is_told(of.span) {
+        push(line, format_args!(" {dim}trace={}{reset}", of.span.trace_id()));
     }
     line.push('\n');
 }

@@ -110,6 +110,7 @@ mod worker;
 mod tests;
 
 pub use attribute::AttributeValue;
+pub(crate) use begun::Begun;
 pub use current::{add_event, add_link, record_error, set_attribute, set_attributes, trace_id};
 pub use error::TelemetryError;
 pub(crate) use handle::nobody;
@@ -125,7 +126,7 @@ pub(crate) use prometheus::{Kind, family, label};
 pub use resource::ServiceInfo;
 pub use setup::Setup;
 pub(crate) use span::is_unwanted;
-pub use span::{ScopedSpan, SpanGuard, span};
+pub use span::{ScopedSpan, SpanGuard, span, unrecorded};
 pub use variables::{Standing, Variable};
 
 /// The target of what this module logs.

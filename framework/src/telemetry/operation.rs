@@ -58,6 +58,19 @@ impl Operation {
         })
     }
 
+    /// The context of what goes through many rows on purpose: nothing in it counts as repeated.
+    pub(crate) fn uncounted(cx: &Context) -> Context {
+        if cx.get::<Self>().is_none() {
+            return cx.clone();
+        }
+        cx.with_value(Self {
+            span: SpanId::INVALID,
+            threshold: u32::MAX,
+            ended: AtomicBool::new(false),
+            statements: Mutex::default(),
+        })
+    }
+
     /// Ends the operation that began with the span of `cx`, if one did: what was found is said on the span, which must
     /// still be open.
     pub(crate) fn end(cx: &Context) {

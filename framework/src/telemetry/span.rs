@@ -1,7 +1,9 @@
 use std::borrow::Cow;
 use std::future::Future;
 
-use opentelemetry::trace::{Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt, Tracer};
+use opentelemetry::trace::{
+    FutureExt as _, Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt, Tracer,
+};
 use opentelemetry::{Context, ContextGuard, Key, KeyValue, Value};
 
 use super::Telemetry;
@@ -37,6 +39,13 @@ pub fn span(name: impl Into<Cow<'static, str>>) -> ScopedSpan {
         links: Vec::new(),
         telemetry,
     }
+}
+
+/// Runs work of which nothing is recorded: what a service does again and again of its own accord, and that says nothing to
+/// anybody.
+pub async fn unrecorded<F: Future>(work: F) -> F::Output {
+    let cx = Context::current().with_telemetry_suppressed();
+    work.with_context(cx).await
 }
 
 /// Whether a span below the current one would not be recorded, so that nothing has to be built for it.
@@ -118,7 +127,7 @@ impl ScopedSpan {
         SpanGuard { _current: begun.as_ref().map(Begun::enter), _begun: begun }
     }
 
-    pub(super) fn begin(self) -> Option<Begun> {
+    pub(crate) fn begin(self) -> Option<Begun> {
         let telemetry = self.telemetry?;
         let tracer = telemetry.tracer()?;
         let builder = SpanBuilder {

@@ -29,6 +29,16 @@ pub(crate) fn postgres_binaries() -> Option<PathBuf> {
 /// `redis-server`, the first of `PATH`.
 #[allow(dead_code, reason = "not every build script has tests that need one")]
 pub(crate) fn redis_server() -> Option<PathBuf> {
+    in_path("redis-server")
+}
+
+/// `memcached`, the first of `PATH`.
+#[allow(dead_code, reason = "not every build script has tests that need one")]
+pub(crate) fn memcached() -> Option<PathBuf> {
+    in_path("memcached")
+}
+
+fn in_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).map(|directory| directory.join("redis-server")).find(|file| file.is_file())
+    std::env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file())
 }

@@ -1,34 +1,16 @@
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
-use uuid::Uuid;
 
 use super::installed::redis_server;
+use super::watched::{Watched, free_address};
 
 /// How long the server may take to answer; a busy machine needs a few seconds, and so does a long log.
 const READY_WITHIN: Duration = Duration::from_secs(60);
-
-/// Below the range from which the system takes the local ports of connections, so that the port of a server that is
-/// stopped is not given to one of them.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
-/// How many ports are tried.
-const TRIES: usize = 100;
-
-/// Says the server's process id and runs it until standard input ends, which it does when this process does, however
-/// it ends, and then removes its data unless told to keep it. A server that was paused has to be let go on to end.
-const WATCHED: &str = r#"
-    directory=$1; shift
-    "$@" </dev/null >>"$directory/log" 2>&1 & server=$!
-    echo "$server"
-    read -r word
-    kill -TERM "$server" 2>/dev/null; kill -CONT "$server" 2>/dev/null; wait "$server"
-    [ "$word" = keep ] || rm -rf "$directory"
-"#;
 
 /// A private Redis server: its own data in a temporary directory, appended to a log at each write, and a port on the
 /// loopback address. It stops when this is dropped, and when the process ends.
@@ -50,13 +32,6 @@ pub struct RedisServer {
     directory: TempDir,
     address: SocketAddr,
     running: Option<Watched>,
-}
-
-/// The server's process, and the one that watches over it.
-#[derive(Debug)]
-struct Watched {
-    watcher: Child,
-    server: Pid,
 }
 
 /// Why there is no private Redis server.
@@ -88,7 +63,8 @@ impl RedisServer {
             .prefix("redis-")
             .tempdir()
             .map_err(|error| failed("making its directory", error))?;
-        let mut server = Self { binary, directory, address: free_address()?, running: None };
+        let address = free_address().map_err(|error| failed("finding a free port", error))?;
+        let mut server = Self { binary, directory, address, running: None };
         server.start_again()?;
         Ok(server)
     }
@@ -112,12 +88,8 @@ impl RedisServer {
     /// [`RedisServerError::Failed`], also when it does not run.
     pub fn stop(&mut self) -> Result<(), RedisServerError> {
         const STEP: &str = "stopping the server";
-        let mut running = self.take(STEP)?;
-        if let Some(mut input) = running.watcher.stdin.take() {
-            input.write_all(b"keep\n").map_err(|error| failed(STEP, error))?;
-        }
-        running.watcher.wait().map_err(|error| failed(STEP, error))?;
-        Ok(())
+        let running = self.running.take().ok_or_else(|| failed(STEP, "it does not run"))?;
+        running.stop().map_err(|error| failed(STEP, error))
     }
 
     /// Kills the server, as `kill -9` does. It blocks until the process is gone.
@@ -157,13 +129,14 @@ impl RedisServer {
         if self.running.is_some() {
             return Err(failed("starting the server", "it runs already"));
         }
-        let running = self.running.insert(serve(&self.binary, self.directory.path(), self.address)?);
+        let running = Watched::start(&self.binary, self.directory.path(), &self.arguments());
+        let running = self.running.insert(running.map_err(|error| failed("starting the server", error))?);
         let deadline = Instant::now() + READY_WITHIN;
         loop {
             if answers(self.address) {
                 return Ok(());
             }
-            if Instant::now() > deadline || !is_alive(running.server) {
+            if Instant::now() > deadline || !running.is_alive() {
                 let log = std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
                 return Err(failed("starting the server", log));
             }
@@ -173,53 +146,16 @@ impl RedisServer {
 
     fn signal(&self, step: &'static str, signal: Signal) -> Result<(), RedisServerError> {
         let running = self.running.as_ref().ok_or_else(|| failed(step, "it does not run"))?;
-        kill_process(running.server, signal).map_err(|error| failed(step, error))
+        running.signal(signal).map_err(|error| failed(step, error))
     }
 
-    fn take(&mut self, step: &'static str) -> Result<Watched, RedisServerError> {
-        self.running.take().ok_or_else(|| failed(step, "it does not run"))
+    fn arguments(&self) -> Vec<String> {
+        let (ip, port) = (self.address.ip().to_string(), self.address.port().to_string());
+        let directory = self.directory.path().display().to_string();
+        let fixed = ["--appendonly", "yes", "--save", "", "--daemonize", "no"];
+        let own = ["--port", &port, "--bind", &ip, "--dir", &directory];
+        own.iter().chain(&fixed).map(|word| (*word).to_owned()).collect()
     }
-}
-
-impl Drop for RedisServer {
-    fn drop(&mut self) {
-        if let Some(mut running) = self.running.take() {
-            drop(running.watcher.stdin.take());
-            let _ = running.watcher.wait();
-        }
-    }
-}
-
-fn serve(binary: &Path, directory: &Path, address: SocketAddr) -> Result<Watched, RedisServerError> {
-    const STEP: &str = "starting the server";
-    let mut watcher = Command::new("/bin/sh")
-        .args(["-c", WATCHED, "redis"])
-        .arg(directory)
-        .arg(binary)
-        .args(["--port", &address.port().to_string(), "--bind", &address.ip().to_string()])
-        .arg("--dir")
-        .arg(directory)
-        .args(["--appendonly", "yes", "--save", "", "--daemonize", "no"])
-        .current_dir(directory)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| failed(STEP, error))?;
-    let mut said = String::new();
-    if let Some(output) = watcher.stdout.take() {
-        BufReader::new(output).read_line(&mut said).map_err(|error| failed(STEP, error))?;
-    }
-    let server = said.trim().parse().ok().and_then(Pid::from_raw);
-    server
-        .map(|server| Watched { watcher, server })
-        .ok_or_else(|| failed(STEP, format!("the shell said {said:?}")))
-}
-
-/// Whether it is there and no zombie; it stays one until it is stopped, so that nobody else has its id.
-fn is_alive(process: Pid) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero()));
-    status.is_ok_and(|status| !status.rsplit(") ").next().is_some_and(|state| state.starts_with('Z')))
 }
 
 /// Whether it answers with what it holds, and not that it still loads it.
@@ -235,24 +171,14 @@ fn answers(address: SocketAddr) -> bool {
     ask().unwrap_or(false)
 }
 
-fn free_address() -> Result<SocketAddr, RedisServerError> {
-    let size = u128::from(PORTS.end - PORTS.start);
-    for _ in 0..TRIES {
-        let offset = u16::try_from(Uuid::new_v4().as_u128() % size).unwrap_or_default();
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, PORTS.start + offset));
-        if TcpListener::bind(address).is_ok() {
-            return Ok(address);
-        }
-    }
-    Err(failed("finding a free port", format!("none of {TRIES} tried in {PORTS:?} is")))
-}
-
 fn failed(step: &'static str, said: impl std::fmt::Display) -> RedisServerError {
     RedisServerError::Failed { step, said: said.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader};
+
     use super::*;
 
     /// The first line of the answer.
@@ -292,8 +218,8 @@ mod tests {
         // A paused one is stopped all the same.
         server.pause().unwrap();
         let (directory, process) =
-            (server.directory.path().to_owned(), server.running.as_ref().unwrap().server);
+            (server.directory.path().to_owned(), server.running.as_ref().unwrap().id());
         drop(server);
-        assert!(!directory.exists() && !is_alive(process));
+        assert!(!directory.exists() && !std::path::Path::new(&format!("/proc/{process}")).exists());
     }
 }

@@ -1,12 +1,12 @@
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::HttpResponse;
 use futures_util::future::{LocalBoxFuture, join_all};
 use serde::Serialize;
 use serde_json::json;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// How long one check may take before it counts as failed.
@@ -18,6 +18,7 @@ type Probe = dyn Fn() -> LocalBoxFuture<'static, Result<(), String>> + Send + Sy
 #[derive(Clone)]
 pub struct Check {
     name: &'static str,
+    required: bool,
     probe: Arc<Probe>,
 }
 
@@ -27,7 +28,15 @@ impl Check {
     where
         F: Fn() -> LocalBoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
     {
-        Self { name, probe: Arc::new(probe) }
+        Self { name, required: true, probe: Arc::new(probe) }
+    }
+
+    /// A check of what the service can do without: while it fails its status is `degraded`, and the service stays ready.
+    pub fn optional<F>(name: &'static str, probe: F) -> Self
+    where
+        F: Fn() -> LocalBoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
+    {
+        Self { required: false, ..Self::new(name, probe) }
     }
 }
 
@@ -41,7 +50,7 @@ impl fmt::Debug for Check {
 #[derive(Clone, Debug)]
 pub struct Health {
     checks: Arc<[Check]>,
-    draining: Arc<AtomicBool>,
+    draining: Arc<watch::Sender<bool>>,
 }
 
 /// What came of one check.
@@ -67,6 +76,8 @@ pub enum CheckStatus {
     Ok,
     /// It is not, or the check took too long.
     Failed,
+    /// The same of what the service can do without.
+    Degraded,
 }
 
 /// Whether a service takes requests.
@@ -101,7 +112,17 @@ impl Health {
 
     /// From now on the service is not ready: it is about to stop.
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::Release);
+        self.draining.send_replace(true);
+    }
+
+    /// Waits until the service is about to stop: for what would go on for as long as its client likes.
+    pub fn draining(&self) -> impl Future<Output = ()> + use<> {
+        let mut draining = self.draining.subscribe();
+        async move {
+            if draining.wait_for(|draining| *draining).await.is_err() {
+                std::future::pending().await
+            }
+        }
     }
 
     /// Whether the service is ready, as an answer: 200, or 503 with what is missing.
@@ -111,11 +132,11 @@ impl Health {
 
     /// Runs all checks side by side; one that takes longer than two seconds has failed.
     pub async fn readiness(&self) -> Readiness {
-        if self.draining.load(Ordering::Acquire) {
+        if *self.draining.borrow() {
             return Readiness { status: ReadyStatus::Draining, checks: Vec::new() };
         }
         let checks = join_all(self.checks.iter().map(run)).await;
-        let ready = checks.iter().all(|check| check.error.is_none());
+        let ready = checks.iter().all(|check| check.status != CheckStatus::Failed);
         Readiness { status: if ready { ReadyStatus::Ready } else { ReadyStatus::NotReady }, checks }
     }
 }
@@ -148,7 +169,11 @@ async fn run(check: &Check) -> CheckReport {
     };
     CheckReport {
         name: check.name,
-        status: if outcome.is_ok() { CheckStatus::Ok } else { CheckStatus::Failed },
+        status: match outcome {
+            Ok(()) => CheckStatus::Ok,
+            Err(_) if check.required => CheckStatus::Failed,
+            Err(_) => CheckStatus::Degraded,
+        },
         error: outcome.err(),
         duration_ms: started.elapsed().as_secs_f64() * 1e3,
     }

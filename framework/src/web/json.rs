@@ -19,31 +19,54 @@ use super::problem::{plain, slow_body};
 /// A JSON body, in and out.
 ///
 /// In: the type must be `application/json` (or `…+json`) without a content encoding, else 415; larger than `server.max_body_bytes` is 413;
-/// slower than `server.body_timeout` is 408; text that is no JSON is 400; JSON that does not fit the type is 422
-/// with the path of the field. Nothing is read past the limit.
+/// slower than `server.body_timeout` is 408; text that is no JSON, or nested deeper than 128, is 400; more values than
+/// `server.max_json_values` are 413; JSON that does not fit the type is 422 with the path of the field. Nothing is read
+/// past the limit.
 ///
 /// Out: 200 with the value as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned> Json<T> {
+    /// Reads a text as the body of a request is read.
+    ///
+    /// # Errors
+    ///
+    /// 400 for a text that is no JSON, and 422 with the path of the field for JSON that does not fit.
+    pub fn from_slice(text: &[u8]) -> Result<Self, Problem> {
+        parse(text).map(Self)
+    }
+}
 
 impl<T: DeserializeOwned> FromRequest for Json<T> {
     type Error = Problem;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let acceptable = is_json(request);
-        let limits = Limits::of(request);
-        let mut payload = payload.take();
-        Box::pin(async move {
-            if !acceptable {
-                return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type")
-                    .detail(
-                        "send the body with `Content-Type: application/json` and no `Content-Encoding`",
-                    ));
-            }
-            let body = read(&mut payload).await.map_err(|error| unreadable(&error, &limits))?;
-            parse(&body).map(Self)
-        })
+        let body = json_body(request, payload);
+        Box::pin(async move { parse(&body.await?).map(Self) })
+    }
+}
+
+/// The body of a request that says that it is JSON, as it came.
+pub(crate) fn json_body(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> impl Future<Output = Result<Bytes, Problem>> + use<> {
+    let acceptable = is_json(request);
+    let limits = Limits::of(request);
+    let mut payload = payload.take();
+    async move {
+        if !acceptable {
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type")
+                .detail("send the body with `Content-Type: application/json` and no `Content-Encoding`"));
+        }
+        let body = read(&mut payload).await.map_err(|error| unreadable(&error, &limits))?;
+        if has_more_values(&body, limits.max_json_values) {
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large")
+                .detail(format!("the body has more than {} values", limits.max_json_values)));
+        }
+        Ok(body)
     }
 }
 
@@ -90,6 +113,25 @@ fn unreadable(error: &PayloadError, limits: &Limits) -> Problem {
         PayloadError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => slow_body(),
         error => Problem::bad_request(format!("the body could not be read: {error}")),
     }
+}
+
+/// Whether a text of JSON has more values than `most`. Each takes two bytes with the comma before the next, so that a
+/// short text is not looked at.
+fn has_more_values(body: &[u8], most: usize) -> bool {
+    if body.len() / 2 <= most {
+        return false;
+    }
+    let (mut commas, mut quoted, mut escaped) = (0, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' if !quoted => commas += 1,
+            _ => {}
+        }
+    }
+    commas >= most
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
@@ -149,6 +191,28 @@ mod tests {
     #[allow(dead_code, reason = "only its parsing is looked at")]
     struct Line {
         quantity: u32,
+    }
+
+    #[test]
+    fn values_are_counted_wherever_they_stand() {
+        for (text, count) in [
+            (&b"[1,2,3]"[..], 3),
+            (br#"[1,2,3,[4,5]]"#, 5),
+            (br#"{"a":"1,2\",3","b":[]}"#, 2),
+            (br#"["\\",","]"#, 2),
+        ] {
+            let shown = String::from_utf8_lossy(text);
+            assert!(!has_more_values(text, count), "{shown}");
+            assert!(has_more_values(text, count - 1), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_refused() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse::<serde_json::Value>(nested(127).as_bytes()).is_ok());
+        assert_eq!(parse::<serde_json::Value>(nested(129).as_bytes()).unwrap_err().status(), 400);
+        assert_eq!(parse::<serde_json::Value>(nested(500_000).as_bytes()).unwrap_err().status(), 400);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::error::PayloadError;
-use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::http::header::{CONTENT_LENGTH, UPGRADE};
 use actix_web::{HttpMessage as _, HttpRequest};
 use bytes::Bytes;
 use futures_util::Stream;
@@ -22,6 +22,7 @@ use crate::config::ServerSettings;
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     pub(crate) max_body_bytes: usize,
+    pub(crate) max_json_values: usize,
     pub(crate) body_timeout: Duration,
     /// Zero: none.
     pub(crate) request_timeout: Duration,
@@ -31,6 +32,7 @@ impl Limits {
     pub(crate) fn new(settings: &ServerSettings) -> Self {
         Self {
             max_body_bytes: settings.max_body_bytes,
+            max_json_values: settings.max_json_values,
             body_timeout: settings.body_timeout,
             request_timeout: settings.request_timeout,
         }
@@ -54,7 +56,13 @@ impl Limits {
             Some(length) => Received::Declared(length as u64),
             None => Received::Counted(Rc::default()),
         });
+        let lifted = request.headers().contains_key(UPGRADE).then(|| {
+            let lifted = Lifted::default();
+            request.request().extensions_mut().insert(lifted.clone());
+            lifted
+        });
         let body = Limited {
+            lifted,
             counted: match &received {
                 Some(Received::Counted(counted)) => Some(Rc::clone(counted)),
                 _ => None,
@@ -73,8 +81,23 @@ impl Limits {
     }
 }
 
+/// Whether what a client sends is no body any more, but its side of another protocol.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lifted(Rc<Cell<bool>>);
+
+impl Lifted {
+    /// Takes the limits of a body off a request that has asked for an upgrade, once that is granted.
+    pub(super) fn lift(request: &HttpRequest) {
+        if let Some(lifted) = request.extensions().get::<Self>() {
+            lifted.0.set(true);
+        }
+    }
+}
+
 struct Limited {
     inner: Payload,
+    /// There if the request asks for an upgrade.
+    lifted: Option<Lifted>,
     /// The bytes that have come, if somebody wants to know.
     counted: Option<Rc<Cell<u64>>>,
     /// How many bytes may still come; `None` when it was too much.
@@ -86,6 +109,9 @@ impl Stream for Limited {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.lifted.as_ref().is_some_and(|lifted| lifted.0.get()) {
+            return Pin::new(&mut self.inner).poll_next(cx);
+        }
         let Some(left) = self.left else { return Poll::Ready(Some(Err(PayloadError::Overflow))) };
         match Pin::new(&mut self.inner).poll_next(cx) {
             Poll::Ready(Some(Ok(chunk))) => {

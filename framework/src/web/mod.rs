@@ -29,7 +29,11 @@
 
 mod around;
 mod bodies;
+mod client_address;
+mod conditional;
+mod edge;
 mod excluded;
+mod explain;
 mod extract;
 mod headers;
 mod health;
@@ -41,11 +45,16 @@ mod problem;
 mod request;
 mod roots;
 mod route;
+mod shed;
 mod signals;
+pub mod stream;
 #[cfg(test)]
 mod tests;
+mod unanswered;
 
 pub use around::Inner;
+pub use client_address::ClientAddress;
+pub use conditional::{Conditions, ETag, PreconditionFailed};
 pub use extract::{Query, Settings};
 pub use health::{Check, CheckReport, CheckStatus, Health, Readiness, ReadyStatus};
 pub use json::Json;
@@ -53,9 +62,20 @@ pub use principal::Principal;
 pub use problem::{FieldError, Problem};
 
 pub(crate) use around::{Around, around};
+pub(crate) use client_address::Proxies;
+pub(crate) use edge::Edge;
+#[cfg(feature = "session")]
+pub(crate) use extract::parse_query;
 pub(crate) use extract::path_config;
 pub(crate) use health::alive;
+pub(crate) use json::json_body;
 pub(crate) use limits::Limits;
-pub(crate) use request::{Hooks, RequestLayer, Target, method_not_allowed, no_such_route, without_body};
+#[cfg(feature = "openapi")]
+pub(crate) use problem::problem_type;
+pub(crate) use request::{Hooks, RequestLayer, Target, without_body};
 pub(crate) use route::RouteMeta;
+#[cfg(feature = "client")]
+pub(crate) use route::known_method;
+pub(crate) use shed::{Pressure, Shedder};
 pub(crate) use signals::WebSignals;
+pub(crate) use unanswered::{method_not_allowed, no_such_route};

@@ -166,7 +166,7 @@ impl ResponseError for Problem {
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
         let document = Document {
-            r#type: format!("{TYPE_PREFIX}{}", self.kind),
+            r#type: problem_type(&self.kind),
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: self.detail.as_deref(),
@@ -182,6 +182,11 @@ impl ResponseError for Problem {
         }
         response.body(body)
     }
+}
+
+/// The `type` of a kind of problem.
+pub(crate) fn problem_type(kind: &str) -> String {
+    format!("{TYPE_PREFIX}{kind}")
 }
 
 fn current_trace_id() -> Option<String> {

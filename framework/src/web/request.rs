@@ -1,7 +1,5 @@
-//! What surrounds every handler: its span, its limits, its module's hooks, and the one place where errors become
-//! answers.
+//! What surrounds every handler: its span, its limits, its module's hooks and the service's middlewares.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,8 +9,8 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::error::InternalError;
 use actix_web::http::header::HeaderMap;
-use actix_web::http::{ConnectionType, Method, StatusCode};
-use actix_web::{Error, HttpRequest, HttpResponse, ResponseError as _};
+use actix_web::http::{ConnectionType, Method};
+use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, ResponseError as _};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use opentelemetry::Context;
@@ -21,13 +19,18 @@ use tokio::time::timeout;
 
 use super::around::{Around, Inner};
 use super::bodies::Received;
+use super::edge::Edge;
+use super::explain::{explain, panicked, timed_out};
 use super::limits::Limits;
-use super::problem::{Problem, from_foreign, is_problem, kind_of};
+use super::problem::Problem;
 use super::roots::Roots;
 use super::route::{RouteMeta, known_method};
-use super::signals::{Sample, WebSignals, record_cause};
+use super::shed::Spared;
+use super::signals::{Sample, WebSignals};
 use crate::context;
-use crate::telemetry::panic_message;
+
+/// What middlewares have besides `server.request_timeout`, so that they still see the answer at its end.
+const FOR_MIDDLEWARES: Duration = Duration::from_secs(1);
 
 /// Looks at a request before its handler does, and may answer in its place with an error.
 pub(crate) type Before =
@@ -41,6 +44,8 @@ pub(crate) type OnError = Arc<dyn Fn(&HttpRequest, &Problem) -> Option<HttpRespo
 #[derive(Clone, Default)]
 pub(crate) struct Hooks {
     pub(crate) before: Vec<Before>,
+    /// Like `before`, and after all of these.
+    pub(crate) admit: Vec<Before>,
     pub(crate) after: Vec<After>,
     pub(crate) on_error: Vec<OnError>,
 }
@@ -49,6 +54,7 @@ impl Hooks {
     /// Puts the hooks of an inner module inside these.
     pub(crate) fn extend(&mut self, inner: &Self) {
         self.before.extend(inner.before.iter().cloned());
+        self.admit.extend(inner.admit.iter().cloned());
         self.after.extend(inner.after.iter().cloned());
         self.on_error.extend(inner.on_error.iter().cloned());
     }
@@ -70,7 +76,9 @@ pub(crate) enum Target {
 pub(crate) struct RequestLayer {
     pub(crate) signals: Arc<WebSignals>,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) edge: Arc<Edge>,
     pub(crate) target: Target,
+    pub(crate) spared: Spared,
     pub(crate) roots: Roots,
     pub(crate) hooks: Arc<Hooks>,
     /// The middlewares around hooks and handler, the outermost first.
@@ -88,24 +96,15 @@ where
     type Future = LocalBoxFuture<'static, Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        let layer = self.clone();
+        let layer = Rc::new(self.clone());
         Box::pin(async move {
             let service = Rc::new(service);
             if layer.around.is_empty() {
                 return Ok(RequestService { handling: Handling::Plain(service), layer });
             }
-            let hooks = Arc::clone(&layer.hooks);
-            let mut inner = Inner::new(move |request| {
-                let (service, hooks) = (Rc::clone(&service), Arc::clone(&hooks));
-                async move {
-                    match handle(&*service, &hooks, request).await {
-                        Err((Some(request), error)) => {
-                            Ok(ServiceResponse::new(request, HttpResponse::from_error(error)))
-                        }
-                        other => other.map_err(|(_, error)| error),
-                    }
-                }
-            });
+            let of = Rc::clone(&layer);
+            let mut inner =
+                Inner::new(move |request| surrounded(Rc::clone(&service), Rc::clone(&of), request));
             for around in layer.around.iter().rev() {
                 inner = around(inner).await?;
             }
@@ -116,7 +115,7 @@ where
 
 pub(crate) struct RequestService<S> {
     handling: Handling<S>,
-    layer: RequestLayer,
+    layer: Rc<RequestLayer>,
 }
 
 /// Hooks and handler: by themselves, or with middlewares around them.
@@ -134,13 +133,23 @@ impl<S> Clone for Handling<S> {
     }
 }
 
+impl<S> Handling<S> {
+    /// How long all of it may take; what is surrounded has the limit for itself.
+    fn limit(&self, limit: Duration) -> Duration {
+        match self {
+            Self::Wrapped(_) if !limit.is_zero() => limit + FOR_MIDDLEWARES,
+            _ => limit,
+        }
+    }
+}
+
 impl<S> Handling<S>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
 {
-    async fn call(&self, hooks: &Hooks, request: ServiceRequest) -> Handled {
+    async fn call(&self, layer: &RequestLayer, request: ServiceRequest) -> Handled {
         match self {
-            Self::Plain(service) => handle(&**service, hooks, request).await,
+            Self::Plain(service) => handle(&**service, layer, request).await,
             Self::Wrapped(inner) => inner.call(request).await.map_err(|error| (None, error)),
         }
     }
@@ -149,16 +158,92 @@ where
 /// An answer, or an error with the request if it is still there.
 type Handled = Result<ServiceResponse<BoxBody>, (Option<HttpRequest>, Error)>;
 
-async fn handle<S>(service: &S, hooks: &Hooks, request: ServiceRequest) -> Handled
+async fn handle<S>(service: &S, layer: &RequestLayer, request: ServiceRequest) -> Handled
 where
     S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
 {
-    for before in &hooks.before {
+    let refused = |request: ServiceRequest, problem: Problem| -> Handled {
+        Err((Some(request.into_parts().0), Error::from(problem)))
+    };
+    if let Err(problem) = layer.edge.admit(request.request(), &layer.target, &layer.spared) {
+        return refused(request, problem);
+    }
+    for before in layer.hooks.before.iter().chain(&layer.hooks.admit) {
         if let Err(problem) = before(request.request().clone()).await {
-            return Err((Some(request.into_parts().0), Error::from(problem)));
+            return refused(request, problem);
         }
     }
     service.call(request).await.map_err(|error| (None, error))
+}
+
+/// What the innermost middleware sees: an answer, also where there is none because of an error, a panic or the end of the
+/// time. What it puts on that answer stays there.
+async fn surrounded<S>(
+    service: Rc<S>,
+    layer: Rc<RequestLayer>,
+    request: ServiceRequest,
+) -> Result<ServiceResponse<BoxBody>, Error>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
+{
+    let spare = layer.spare(&request);
+    let cx = Context::current();
+    let work = handle(&*service, &layer, request);
+    let (http, response, failure) = layer.finished(&cx, work, layer.limits.request_timeout, spare).await;
+    let Some(http) = http else {
+        return Err(InternalError::from_response("a mounted service failed", response).into());
+    };
+    let (response, failure) = layer.explained(&cx, &http, response, failure);
+    if let Some(failure) = failure {
+        http.extensions_mut().insert(Failure(failure));
+    }
+    Ok(ServiceResponse::new(http, response))
+}
+
+/// What a request failed of, where a middleware still had to see its answer.
+struct Failure(&'static str);
+
+impl RequestLayer {
+    /// The request for whoever needs it when it is over. The router of mounted services wants it for itself alone.
+    fn spare(&self, request: &ServiceRequest) -> Option<HttpRequest> {
+        (!matches!(self.target, Target::Mount(_))).then(|| request.request().clone())
+    }
+
+    /// Waits for an answer, within the limit, and makes one of whatever else comes; also what it failed of.
+    async fn finished(
+        &self,
+        cx: &Context,
+        work: impl Future<Output = Handled>,
+        limit: Duration,
+        spare: Option<HttpRequest>,
+    ) -> (Option<HttpRequest>, HttpResponse, Option<&'static str>) {
+        let work = AssertUnwindSafe(work).catch_unwind();
+        let outcome = if limit.is_zero() { Ok(work.await) } else { timeout(limit, work).await };
+        match outcome {
+            Ok(Ok(Ok(response))) => {
+                let (http, response) = response.into_parts();
+                (Some(http), response, None)
+            }
+            Ok(Ok(Err((http, error)))) => (http.or(spare), HttpResponse::from_error(error), None),
+            Ok(Err(panic)) => (spare, HttpResponse::from_error(panicked(cx, &*panic)), Some("panic")),
+            Err(_elapsed) => (spare, HttpResponse::from_error(timed_out(limit)), Some("timeout")),
+        }
+    }
+
+    /// The answer that an error becomes, and nothing left of the error, so that it is told once.
+    fn explained(
+        &self,
+        cx: &Context,
+        http: &HttpRequest,
+        response: HttpResponse,
+        failure: Option<&'static str>,
+    ) -> (HttpResponse, Option<&'static str>) {
+        let explain = AssertUnwindSafe(|| explain(cx, &self.hooks, Some(http), response, failure));
+        match catch_unwind(explain) {
+            Ok(response) => (HttpResponse::from(actix_http::Response::from(response)), failure),
+            Err(panic) => (panicked(cx, &*panic).error_response(), Some("panic")),
+        }
+    }
 }
 
 impl<S> Service<ServiceRequest> for RequestService<S>
@@ -181,7 +266,7 @@ where
             // caller what this span follows.
             continue_from(&cx, request.headers_mut());
         }
-        Box::pin(answer(self.handling.clone(), self.layer.clone(), request, exchange).with_context(cx))
+        Box::pin(answer(self.handling.clone(), Rc::clone(&self.layer), request, exchange).with_context(cx))
     }
 }
 
@@ -195,7 +280,7 @@ fn continue_from(cx: &Context, headers: &mut HeaderMap) {
 /// Runs the hooks and the handler; whatever they do, there is an answer.
 async fn answer<S>(
     handling: Handling<S>,
-    layer: RequestLayer,
+    layer: Rc<RequestLayer>,
     request: ServiceRequest,
     exchange: Exchange,
 ) -> Result<ServiceResponse<BoxBody>, Error>
@@ -203,34 +288,21 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
 {
     let head = request.method() == Method::HEAD;
-    // The router of mounted services wants the request for itself alone.
-    let spare = (!matches!(layer.target, Target::Mount(_))).then(|| request.request().clone());
-    let work = async {
-        let handled = handling.call(&layer.hooks, request).await;
-        handled.map_err(|(request, error)| (request.or_else(|| spare.clone()), error))
-    };
-    let limit = layer.limits.request_timeout;
-    let work = AssertUnwindSafe(work).catch_unwind();
-    let outcome = if limit.is_zero() { Ok(work.await) } else { timeout(limit, work).await };
-
-    let failed = |http, problem: Problem, error| (http, HttpResponse::from_error(problem), Some(error));
-    let (http, response, error) = match outcome {
-        Ok(Ok(Ok(response))) => {
-            let (http, response) = response.into_parts();
-            (Some(http), response, None)
-        }
-        Ok(Ok(Err((http, error)))) => (http, HttpResponse::from_error(error), None),
-        Ok(Err(panic)) => failed(spare.clone(), panicked(&exchange.cx, &*panic), "panic"),
-        Err(_elapsed) => failed(spare.clone(), timed_out(limit), "timeout"),
-    };
+    let (spare, limit) = (layer.spare(&request), handling.limit(layer.limits.request_timeout));
+    let work = handling.call(&layer, request);
+    let (http, response, mut failure) = layer.finished(&exchange.cx, work, limit, spare).await;
+    if let (Handling::Wrapped(_), Some(http)) = (&handling, &http) {
+        failure = failure.or(http.extensions_mut().remove::<Failure>().map(|failure| failure.0));
+    }
     // The hooks are the module's code as much as the handler is.
-    let finish = AssertUnwindSafe(|| finish(&exchange.cx, &layer.hooks, http.as_ref(), response, error));
-    let (response, error) = match catch_unwind(finish) {
-        Ok(response) => (response, error),
+    let finish = AssertUnwindSafe(|| finish(&exchange.cx, &layer.hooks, http.as_ref(), response, failure));
+    let (response, failure) = match catch_unwind(finish) {
+        Ok(response) => (response, failure),
         Err(panic) => (panicked(&exchange.cx, &*panic).error_response(), Some("panic")),
     };
+    let response = layer.edge.finish(&exchange.cx, http.as_ref(), response);
     let response = if head { without_body(response) } else { response };
-    let response = exchange.end(http.as_ref(), response, error);
+    let response = exchange.end(http.as_ref(), response, failure);
     match http {
         Some(http) => Ok(ServiceResponse::new(http, response)),
         None => Err(InternalError::from_response("a mounted service failed", response).into()),
@@ -244,19 +316,6 @@ pub(crate) fn without_body(response: HttpResponse) -> HttpResponse {
     let mut response = response.map_body(|_, _| BoxBody::new(actix_web::body::None::new()));
     response.head_mut().set_connection_type(ConnectionType::Close);
     response
-}
-
-fn panicked(cx: &Context, panic: &(dyn Any + Send)) -> Problem {
-    let message = panic_message(panic);
-    tracing::error!(panic = message, "a handler panicked");
-    record_cause(cx, "panic", message, None);
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal")
-}
-
-fn timed_out(limit: Duration) -> Problem {
-    tracing::warn!(?limit, "a request was cut off by server.request_timeout");
-    Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout")
-        .detail(format!("there was no answer within {limit:?}"))
 }
 
 /// Explains an error and lets the module's hooks see the answer. Nobody's hooks see the failure of a mounted
@@ -275,55 +334,6 @@ fn finish(
         }
     }
     response
-}
-
-/// Makes a problem document of an error that is none yet, records the cause of a failure unless that is done
-/// (`recorded`), and asks the module's error handlers.
-fn explain(
-    cx: &Context,
-    hooks: &Hooks,
-    request: Option<&HttpRequest>,
-    response: HttpResponse,
-    recorded: Option<&'static str>,
-) -> HttpResponse {
-    let Some(error) = response.error() else { return response };
-    let foreign;
-    let problem = match error.as_error::<Problem>() {
-        Some(problem) => problem,
-        None => match from_foreign(error, response.status()) {
-            Some(problem) => {
-                foreign = problem;
-                &foreign
-            }
-            None => return response,
-        },
-    };
-    let failed = problem.status().is_server_error();
-    if recorded.is_none() && (failed || problem.has_cause()) {
-        let cause = cause_chain(problem);
-        if failed {
-            tracing::error!(problem = problem.kind(), cause, "a request failed");
-        }
-        record_cause(cx, problem.kind(), &cause, problem.public_detail());
-    }
-    let own = request
-        .and_then(|request| hooks.on_error.iter().rev().find_map(|on_error| on_error(request, problem)));
-    match own {
-        Some(own) => own,
-        None if is_problem(&response) => response,
-        None => problem.error_response(),
-    }
-}
-
-/// The cause and what it came from, in one line; the problem's own text when it has no cause.
-fn cause_chain(problem: &Problem) -> String {
-    let mut next = std::error::Error::source(problem);
-    let mut chain = Vec::new();
-    while let Some(error) = next {
-        chain.push(error.to_string());
-        next = error.source();
-    }
-    if chain.is_empty() { problem.to_string() } else { chain.join(": ") }
 }
 
 /// One request from its head to its end. Dropped before that, the client has gone: that too is an end.
@@ -345,6 +355,7 @@ impl Exchange {
             pattern: None,
         };
         let cx = layer.signals.context(request, &layer.target, &layer.roots);
+        let cx = layer.edge.identify(request.headers(), cx);
         layer.signals.began(&sample);
         Self { signals: Arc::clone(&layer.signals), cx, sample, received, ended: false }
     }
@@ -369,20 +380,5 @@ impl Drop for Exchange {
         if !self.ended {
             self.signals.ended(&self.cx, &self.sample, None, None);
         }
-    }
-}
-
-/// The answer of a path that no route matches.
-pub(crate) async fn no_such_route(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    Err(Problem::not_found(format!("there is nothing at {}", request.path())))
-}
-
-/// The answer of a route that does not know the method.
-pub(crate) fn method_not_allowed(allow: &str) -> Problem {
-    let status = StatusCode::METHOD_NOT_ALLOWED;
-    let problem = Problem::new(status, kind_of(status)).detail(format!("this resource answers {allow}"));
-    match actix_web::http::header::HeaderValue::from_str(allow) {
-        Ok(allow) => problem.header(actix_web::http::header::ALLOW, allow),
-        Err(_) => problem,
     }
 }

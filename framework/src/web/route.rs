@@ -46,7 +46,7 @@ impl RouteMeta {
 
 /// The method for spans and metrics: one of the nine of RFC 9110 and RFC 5789, else `_OTHER`, so that a client can
 /// not make up values.
-pub(super) fn known_method(method: &Method) -> &'static str {
+pub(crate) fn known_method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

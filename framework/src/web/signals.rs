@@ -22,6 +22,7 @@ use super::headers::Headers;
 use super::request::Target;
 use super::roots::Roots;
 use super::route::{RouteMeta, known_method};
+use super::stream::{Protocol, STREAM_PROTOCOL};
 use crate::config::{SamplingSettings, TelemetrySettings, Trust};
 use crate::telemetry::{Asking, Operation, Telemetry};
 
@@ -50,11 +51,13 @@ pub(crate) struct WebSignals {
     in_flight: AtomicUsize,
     finished: AtomicUsize,
     cut_off: AtomicUsize,
+    downloads: AtomicUsize,
 }
 
 struct WebMetrics {
     duration: Histogram<f64>,
     active: UpDownCounter<i64>,
+    streams: UpDownCounter<i64>,
     /// None unless they are wanted.
     bodies: Option<Bodies>,
 }
@@ -76,6 +79,11 @@ impl WebSignals {
                 .with_unit("{request}")
                 .with_description("Requests that are being answered.")
                 .build(),
+            streams: meter
+                .i64_up_down_counter("spanbox.web.streams")
+                .with_unit("{stream}")
+                .with_description("Answers that go on after their head.")
+                .build(),
             bodies: settings.body_sizes.then(|| Bodies::new(meter)),
         });
         let silent = root.with_telemetry_suppressed();
@@ -92,6 +100,7 @@ impl WebSignals {
             in_flight: AtomicUsize::new(0),
             finished: AtomicUsize::new(0),
             cut_off: AtomicUsize::new(0),
+            downloads: AtomicUsize::new(0),
         }
     }
 
@@ -195,6 +204,30 @@ impl WebSignals {
 }
 
 impl WebSignals {
+    /// Downloads whose end is not sent yet.
+    pub(crate) fn downloads(&self) -> usize {
+        self.downloads.load(Ordering::Relaxed)
+    }
+
+    /// An answer goes on after its head.
+    pub(super) fn stream_began(&self, protocol: Protocol) {
+        if protocol == Protocol::Download {
+            self.downloads.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.streams.add(1, &[KeyValue::new(STREAM_PROTOCOL, protocol.name())]);
+        }
+    }
+
+    pub(super) fn stream_ended(&self, protocol: Protocol) {
+        if protocol == Protocol::Download {
+            self.downloads.fetch_sub(1, Ordering::Relaxed);
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.streams.add(-1, &[KeyValue::new(STREAM_PROTOCOL, protocol.name())]);
+        }
+    }
+
     pub(super) fn measures_bodies(&self) -> bool {
         self.metrics.as_ref().is_some_and(|metrics| metrics.bodies.is_some())
     }

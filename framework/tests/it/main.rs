@@ -2,10 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+mod around;
+#[cfg(feature = "auth")]
+mod auth;
 mod boot;
+#[cfg(feature = "client")]
+mod client;
 mod contract;
+#[cfg(feature = "cors")]
+mod cors;
+mod dependencies;
+mod edges;
 mod extensions;
 mod jobs_commands;
+#[cfg(feature = "limit")]
+mod limits;
 mod management;
 mod modules;
 mod panics;
@@ -14,6 +25,11 @@ mod repeated_statements;
 mod requests;
 mod sampling;
 mod schedules;
+mod shedding;
+mod streams;
+#[cfg(feature = "templates")]
+mod templates;
 mod tidy;
 mod traced;
 mod trust;
+mod wire;

@@ -3,7 +3,6 @@
 mod chain;
 mod problems;
 mod provenance;
-mod repository;
 
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;

@@ -59,7 +59,7 @@ fn every_key_says_where_its_value_comes_from() {
 fn the_entries_are_every_key_of_every_section_once() {
     let config = environment(&[]).load().unwrap();
     let mut keys: Vec<&str> = config.entries().iter().map(|entry| entry.key.as_str()).collect();
-    assert_eq!(keys.len(), 3 + 14 + 6 + 1 + 34 + 2);
+    assert_eq!(keys.len(), 3 + 18 + 6 + 1 + 34 + 2);
     assert_eq!(keys[..4], ["service.version", "service.environment", "service.secret_key", "server.host"]);
     keys.sort_unstable();
     keys.dedup();

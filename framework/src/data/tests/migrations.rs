@@ -73,24 +73,25 @@ async fn services_that_start_at_once_apply_each_migration_once(fixture: Fixture)
 }
 
 const JOBS: &str = "00000000000001_spanbox_jobs";
+const KEYS: &str = "00000000000002_spanbox_idempotency";
 
 async fn two_sets_are_applied_in_one_order_and_recorded_together(fixture: Fixture) {
     let db = &fixture.db;
     // The service was there before it took the framework's set in.
     assert_eq!(names(&db.migrate(&GOOD).await.unwrap()), [(FIRST, true), (SECOND, true)]);
     let status = db.migration_status(&WITH_JOBS).await.unwrap();
-    assert_eq!(names(&status), [(JOBS, false), (FIRST, true), (SECOND, true)]);
-    assert_eq!(names(&db.migrate(&WITH_JOBS).await.unwrap()), [(JOBS, true)]);
+    assert_eq!(names(&status), [(JOBS, false), (KEYS, false), (FIRST, true), (SECOND, true)]);
+    assert_eq!(names(&db.migrate(&WITH_JOBS).await.unwrap()), [(JOBS, true), (KEYS, true)]);
     assert!(tables_exist(db, "spanbox_jobs").await);
-    let reverted = db.revert(&WITH_JOBS, 3).await.unwrap();
-    assert_eq!(names(&reverted), [(SECOND, false), (FIRST, false), (JOBS, false)]);
+    let reverted = db.revert(&WITH_JOBS, 4).await.unwrap();
+    assert_eq!(names(&reverted), [(SECOND, false), (FIRST, false), (KEYS, false), (JOBS, false)]);
     assert!(!tables_exist(db, "spanbox_jobs").await);
     // From nothing, by two that start at once.
     let other = fixture.reopened(|_| {}).await;
     let (one, two) = tokio::join!(db.migrate(&WITH_JOBS), other.migrate(&WITH_JOBS));
     let mut all: Vec<_> = one.unwrap().into_iter().chain(two.unwrap()).map(|state| state.name).collect();
     all.sort();
-    assert_eq!(all, [JOBS, FIRST, SECOND]);
+    assert_eq!(all, [JOBS, KEYS, FIRST, SECOND]);
 }
 
 async fn a_version_that_two_sets_have_is_refused_before_anything_runs(fixture: Fixture) {

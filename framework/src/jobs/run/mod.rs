@@ -177,6 +177,12 @@ impl Runner {
         self.floor.bells.keys().map(|queue| &**queue)
     }
 
+    /// For how long the oldest job that is due has been, in any of its queues, when that was last measured.
+    pub(crate) fn oldest_due(&self) -> impl Fn() -> Option<Duration> + Send + Sync + use<> {
+        let floor = Arc::downgrade(&self.floor);
+        move || floor.upgrade()?.signals.oldest_due()
+    }
+
     /// How many jobs this process has a lease on.
     #[must_use]
     pub fn in_hand(&self) -> usize {

@@ -260,6 +260,11 @@ impl Signals {
         }
     }
 
+    /// For how long the oldest job that is due has been, in any queue, when it was last measured.
+    pub(super) fn oldest_due(&self) -> Option<Duration> {
+        self.backlogs.lock().values().filter_map(|backlog| backlog.oldest).max()
+    }
+
     /// What waits in a queue, for the gauges.
     pub(super) fn waiting(&self, queue: &Arc<str>, backlog: Backlog) {
         self.backlogs.lock().insert(Arc::clone(queue), backlog);

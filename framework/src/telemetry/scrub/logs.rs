@@ -1,12 +1,13 @@
 use std::time::Duration;
 
-use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _, Severity};
+use opentelemetry::{Context, InstrumentationScope};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord, SdkLogger, SdkLoggerProvider};
 
 use super::Scrubber;
+use crate::context::RequestId;
 
 /// Scrubs log records on their way to a processor.
 #[derive(Debug)]
@@ -58,6 +59,9 @@ impl<P> ScrubbedLogs<P> {
 
 impl<P: LogProcessor> LogProcessor for ScrubbedLogs<P> {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
+        if let Some(request) = Context::map_current(|cx| cx.get::<RequestId>().cloned()) {
+            record.add_attribute("spanbox.request.id", request.as_str().to_owned());
+        }
         self.scrub(record);
         self.processor.emit(record, scope);
     }

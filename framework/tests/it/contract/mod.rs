@@ -19,6 +19,15 @@ use service::{ENVIRONMENT, create_app, use_all_of};
 /// What is not in the run below, and why.
 const SELDOM: &[(&str, &[&str])] = &[
     ("takes Redis", &["{command}", "db.operation.batch.size"]),
+    (
+        "takes a cache",
+        &[
+            "spanbox.cache.lookups",
+            "spanbox.cache.failures",
+            "spanbox.cache.namespace",
+            "spanbox.cache.outcome",
+        ],
+    ),
     ("takes PostgreSQL", &["db.response.status_code"]),
     ("takes a pool with too few connections", &["db.pool.wait", "db.client.connection.timeouts"]),
     ("takes a worker that is dead or hangs", &["jobs.leases.lost", "jobs.rescued"]),
@@ -26,6 +35,34 @@ const SELDOM: &[(&str, &[&str])] = &[
     (
         "takes a cloud",
         &["cloud.provider", "cloud.region", "k8s.cluster.name", "k8s.namespace.name", "k8s.pod.name"],
+    ),
+    (
+        "takes another service; the tests of the client look at it",
+        &[
+            "{verb} {template}",
+            "{verb}",
+            "http.client.retry.wait",
+            "spanbox.client.breaker.opened",
+            "spanbox.client.breaker.closed",
+            "http.client.request.duration",
+            "http.client.active_requests",
+            "spanbox.client.breaker",
+            "url.full",
+            "url.template",
+            "http.request.resend_count",
+            "spanbox.client.upstream",
+            "spanbox.client.breaker.state",
+        ],
+    ),
+    ("takes a page; the tests of templates look at it", &["template.render", "template.name"]),
+    (
+        "takes an extension that this service has not",
+        &["spanbox.limit.rule", "spanbox.limit.refused", "spanbox.limit.alone", "spanbox.limit.clients"],
+    ),
+    ("takes a service that can not keep up", &["spanbox.shed.requests", "spanbox.shed.reason"]),
+    (
+        "takes the feature `auth`",
+        &["auth.password.hash", "auth.password.verify", "enduser.pseudo.id", "enduser.id"],
     ),
     ("is looked for now and then", &["jobs.queue.depth", "jobs.queue.oldest.age"]),
 ];

@@ -8,6 +8,7 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, http::Method};
 use diesel::sql_query;
 use diesel_async::RunQueryDsl as _;
+use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use spanbox::actor::{AskExt as _, Context, offer};
 use spanbox::app::Service;
@@ -17,6 +18,7 @@ use spanbox::jobs::{self, Backoff, Enqueue, Job, JobContext, JobError, JobsError
 use spanbox::module::{Boot, BoxError, Module};
 use spanbox::testing::{Spans, TestApp, raw};
 use spanbox::web::Problem;
+use spanbox::web::stream::{Event, Sse};
 
 pub(super) fn create_app(profile: Option<&str>) -> Service {
     let module = Module::new("all")
@@ -28,6 +30,7 @@ pub(super) fn create_app(profile: Option<&str>) -> Service {
         .get("/never", std::future::pending::<HttpResponse>)
         .get("/statements", statements)
         .get("/errand", errand)
+        .get("/events", async || Sse::new(stream::iter([Event::new("one")])))
         .get("/actors", actors)
         .post("/jobs/{how}", enqueue)
         .job::<Work, _>(|_| Ok(()))
@@ -191,7 +194,7 @@ impl Installed for Cached {}
 pub(super) async fn use_all_of(app: &TestApp) {
     let headers = [("accept", "*/*"), ("authorization", "Bearer x"), ("user-agent", "test")];
     app.send(Method::GET, "/fine", &headers, Default::default()).await;
-    for path in ["/nowhere", "/fails", "/panics", "/statements", "/errand"] {
+    for path in ["/nowhere", "/fails", "/panics", "/statements", "/errand", "/events"] {
         app.get(path).await;
     }
     // A panic ends the intervals.

@@ -14,6 +14,8 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
     ),
     Attribute::new(Boolean, "http.auth.present", "That the request brought credentials, never which.")
         .unregistered("The conventions have none for it."),
+    Attribute::new(String, "enduser.pseudo.id", "Who it is from, as a keyed hash of the user's id."),
+    Attribute::new(String, "enduser.id", "The user's own id, with `auth.raw_user_id`."),
     Attribute::new(String, "url.path", "The path, without the query."),
     Attribute::new(String, "url.scheme", "`http` or `https`."),
     Attribute::new(String, "network.protocol.version", "The version of HTTP."),
@@ -21,7 +23,33 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
     Attribute::new(String, "server.address", "The host that was asked."),
     Attribute::new(Int, "server.port", "Its port."),
     Attribute::new(String, "spanbox.module", "The module of the route."),
+    Attribute::new(
+        String,
+        "spanbox.request.id",
+        "What the request is called: `X-Request-Id`, also on its log records.",
+    ),
+    Attribute::new(String, "spanbox.limit.rule", "The rate limit that a request is over, or that counts."),
+    Attribute::new(String, "spanbox.shed.reason", "The setting of `[shedding]` that was reached."),
     Attribute::new(String, "spanbox.problem.detail", "What the client was told of a failure."),
+    // Requests to others.
+    Attribute::new(
+        String,
+        "url.full",
+        "The URL, without the values of its query; of a user's also without its path.",
+    ),
+    Attribute::new(String, "url.template", "Its path with names for its parameters."),
+    Attribute::new(Int, "http.request.resend_count", "How often the request had been sent before."),
+    Attribute::new(String, "spanbox.client.upstream", "The upstream."),
+    Attribute::new(String, "spanbox.client.breaker.state", "`closed`, `open` or `half_open`."),
+    // Pages.
+    Attribute::new(String, "template.name", "The template."),
+    Attribute::new(String, "spanbox.stream.protocol", "`sse`, `websocket` or `download`."),
+    Attribute::new(Int, "spanbox.stream.events", "Events that were sent, or pieces of a download."),
+    Attribute::new(
+        String,
+        "spanbox.stream.end",
+        "Why it ended: `complete`, `client_disconnected`, `draining` or `failed`.",
+    ),
     // Errors.
     Attribute::new(
         String,
@@ -37,7 +65,7 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
     ),
     Attribute::new(String, "spanbox.keep.limit", "The setting of `telemetry.keep` that was reached."),
     // Databases.
-    Attribute::new(String, "db.system.name", "`sqlite`, `postgresql` or `redis`."),
+    Attribute::new(String, "db.system.name", "`sqlite`, `postgresql`, `redis` or `memcached`."),
     Attribute::new(String, "db.namespace", "The database: a name, a file's name, Redis' number."),
     Attribute::new(String, "db.operation.name", "`SELECT` and the like."),
     Attribute::new(String, "db.collection.name", "The table."),
@@ -51,6 +79,14 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
     Attribute::new(Double, "spanbox.db.threshold", "Seconds from which on a statement is slow."),
     Attribute::new(Double, "spanbox.db.duration", "Seconds that it took."),
     Attribute::new(Int, "spanbox.db.statements", "How often the statement ran."),
+    // The cache.
+    Attribute::new(String, "spanbox.cache.namespace", "The kind of values."),
+    Attribute::new(
+        String,
+        "spanbox.cache.outcome",
+        "`hit`; `stale`, given while a new one was loaded; `miss`; `joined`, loaded for somebody else; `bypassed`, the \
+         backend was not asked.",
+    ),
     // Jobs.
     Attribute::new(String, "messaging.system", "`spanbox`."),
     Attribute::new(String, "messaging.operation.name", "`send`, `process` or `settle`."),

@@ -8,6 +8,8 @@ pub(super) const METRICS: &[Metric] = &[
         .may_have(&["http.route", "spanbox.module", "http.response.status_code", "error.type"]),
     Metric::new(UpDownCounter, "{request}", "http.server.active_requests", "Requests under way.")
         .has(&["http.request.method", "url.scheme"]),
+    Metric::new(UpDownCounter, "{stream}", "spanbox.web.streams", "Answers that go on after their head.")
+        .has(&["spanbox.stream.protocol"]),
     Metric::new(
         Histogram,
         "By",
@@ -24,6 +26,40 @@ pub(super) const METRICS: &[Metric] = &[
     )
     .has(&["http.request.method", "url.scheme"])
     .may_have(&["http.route", "spanbox.module", "http.response.status_code", "error.type"]),
+    // Requests to others.
+    Metric::new(Histogram, "s", "http.client.request.duration", "Attempts of requests to others.")
+        .has(&["http.request.method", "url.scheme"])
+        .may_have(&[
+            "server.address",
+            "server.port",
+            "url.template",
+            "http.response.status_code",
+            "network.protocol.version",
+            "error.type",
+        ]),
+    Metric::new(UpDownCounter, "{request}", "http.client.active_requests", "Such attempts under way.")
+        .has(&["http.request.method", "url.scheme"])
+        .may_have(&["server.address", "server.port"]),
+    Metric::new(
+        Gauge,
+        "1",
+        "spanbox.client.breaker",
+        "1 for the state that the breaker of an upstream is in, 0 for the others.",
+    )
+    .has(&["spanbox.client.upstream", "spanbox.client.breaker.state"]),
+    Metric::new(Counter, "{request}", "spanbox.limit.refused", "Requests that were too many.")
+        .has(&["spanbox.limit.rule"]),
+    Metric::new(
+        Counter,
+        "{request}",
+        "spanbox.limit.alone",
+        "Requests counted here, as Redis did not answer.",
+    ),
+    Metric::new(Gauge, "{client}", "spanbox.limit.clients", "Clients whose requests this process counts.")
+        .has(&["spanbox.limit.rule"]),
+    Metric::new(Counter, "{request}", "spanbox.shed.requests", "Requests refused because of overload.")
+        .has(&["spanbox.shed.reason"]),
+    Metric::new(Gauge, "{service}", "spanbox.shed.active", "1 while this service refuses requests, else 0."),
     // Databases.
     Metric::new(Histogram, "s", "db.client.operation.duration", "Statements and commands.")
         .has(&["db.system.name"])
@@ -70,6 +106,11 @@ pub(super) const METRICS: &[Metric] = &[
     Metric::new(Histogram, "s", "db.client.connection.use_time", "Using a connection.")
         .has(POOL)
         .may_have(SERVER),
+    // The cache.
+    Metric::new(Counter, "{lookup}", "spanbox.cache.lookups", "Values that were asked for.")
+        .has(&["spanbox.cache.namespace", "spanbox.cache.outcome"]),
+    Metric::new(Counter, "{failure}", "spanbox.cache.failures", "What a cache could not do.")
+        .has(&["error.type"]),
     // Jobs.
     Metric::new(Histogram, "s", "messaging.process.duration", "Runs of jobs.")
         .has(&["messaging.system", "messaging.operation.name", "messaging.destination.name", "jobs.kind"])

@@ -12,6 +12,34 @@ pub(super) const SPANS: &[Span] = &[
         .may_have(REQUEST)
         .events(&["exception"])
         .links(CALLER),
+    // Requests to others.
+    Span::new(
+        SpanKind::Client,
+        "{verb} {template}",
+        "An attempt of a request to others, to the end of its answer.",
+    )
+    .has(&["http.request.method", "server.address", "server.port", "url.full", "url.template"])
+    .may_have(ATTEMPT)
+    .events(&["spanbox.client.breaker.opened", "spanbox.client.breaker.closed"]),
+    Span::new(SpanKind::Client, "{verb}", "The same where the code gives no template.")
+        .has(&["http.request.method", "server.address", "server.port", "url.full"])
+        .may_have(ATTEMPT)
+        .events(&["spanbox.client.breaker.opened", "spanbox.client.breaker.closed"]),
+    Span::new(SpanKind::Internal, "http.client.retry.wait", "A wait before a request is sent again."),
+    // Pages.
+    Span::new(SpanKind::Internal, "template.render", "A page is rendered.")
+        .has(&["template.name"])
+        .events(&["exception"]),
+    // Passwords.
+    Span::new(SpanKind::Internal, "auth.password.hash", "A password is hashed, with the wait for its turn."),
+    Span::new(
+        SpanKind::Internal,
+        "auth.password.verify",
+        "A password is compared with its hash, or with that of nobody, with the wait for its turn.",
+    ),
+    Span::new(SpanKind::Internal, "web.stream", "What goes on after the head of an answer, to its end.")
+        .has(&["spanbox.stream.protocol", "spanbox.stream.events", "spanbox.stream.end"])
+        .may_have(&["spanbox.kept"]),
     // Databases.
     Span::new(SpanKind::Client, "{summary}", "A statement, named by its `db.query.summary`.")
         .has(&["db.system.name", "db.query.summary", "db.query.text"])
@@ -139,11 +167,25 @@ const REQUEST: &[&str] = &[
     "server.port",
     "user_agent.original",
     "http.auth.present",
+    "enduser.pseudo.id",
+    "enduser.id",
     "http.request.header.{name}",
     "http.response.header.{name}",
     "http.response.status_code",
     "error.type",
+    "spanbox.request.id",
+    "spanbox.limit.rule",
     "spanbox.kept",
+];
+
+/// What the span of an attempt has besides.
+const ATTEMPT: &[&str] = &[
+    "http.response.status_code",
+    "http.request.resend_count",
+    "network.protocol.version",
+    "spanbox.client.upstream",
+    "spanbox.client.breaker.state",
+    "error.type",
 ];
 
 const CALLER: &str = "the caller's span, where `telemetry.trust` does not include the caller";

@@ -1,0 +1,2 @@
+DROP TABLE spanbox_refresh_tokens;
+DROP TABLE spanbox_sessions;
