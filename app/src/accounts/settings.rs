@@ -13,8 +13,9 @@ pub(crate) struct AccountSettings {
     /// After so many wrong passwords in a row an account waits before the next one is looked at: `lockout_min`, then
     /// twice as long each time, up to `lockout_max`. Default 5.
     pub(crate) account_failures: u32,
-    /// The same for all that one address tries (of IPv6 its /64), with whatever accounts; 0 is without limit, as it has
-    /// to be behind a proxy, whose address all clients have. Default 100.
+    /// The same for all that one address tries (of IPv6 its /64), with whatever accounts; 0 is without limit. Behind a
+    /// proxy it is the client's where `server.trusted_proxies` names the proxy, and everybody's where it does not.
+    /// Default 100.
     pub(crate) address_failures: u32,
     /// The first of these waits. Default 1 s, at least that.
     #[serde(with = "humantime_serde")]
