@@ -1,9 +1,6 @@
 //! What the operating system says of the process, by the semantic conventions. It is read when metrics are, and nowhere
 //! else than on Linux is there any of it.
 
-#[cfg(target_os = "linux")]
-use std::time::Instant;
-
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 use opentelemetry_semantic_conventions::attribute::CPU_MODE;
@@ -62,23 +59,31 @@ pub(super) fn observe(meter: &Meter) {
         .build();
 }
 
-/// How busy the process has been since it was asked before, as a share of all processors that it may use.
+/// How busy the process has been since it was measured before, as a share of all processors that it may use. The system
+/// counts in hundredths of a second, so a shorter time than a second is not measured: what was measured last is said again.
 #[cfg(target_os = "linux")]
 fn utilization(meter: &Meter, modes: [[KeyValue; 1]; 2]) {
+    const SHORTEST: f64 = 1.0;
+
     let processors = std::thread::available_parallelism().map_or(1, usize::from) as f64;
-    let last = Mutex::new(Stat::read().map(|stat| (Instant::now(), stat)));
+    // The first measurement is of all time since the process started.
+    let last = Mutex::new((0.0, [0.0; 2], [0.0; 2]));
     meter
         .f64_observable_gauge(PROCESS_CPU_UTILIZATION)
         .with_unit("1")
         .with_description("Share of the processors that the process has used since the last measurement.")
         .with_callback(move |observer| {
-            let Some(stat) = Stat::read() else { return };
-            let now = Instant::now();
-            let Some((since, before)) = last.lock().replace((now, stat)) else { return };
-            let time = (now - since).as_secs_f64() * processors;
-            if time > 0.0 {
-                observer.observe((stat.user - before.user) / time, &modes[0]);
-                observer.observe((stat.system - before.system) / time, &modes[1]);
+            let (Some(stat), Some(now)) = (Stat::read(), uptime()) else { return };
+            let mut last = last.lock();
+            let (since, before, _) = *last;
+            let used = [stat.user, stat.system];
+            if now - since >= SHORTEST || since == 0.0 {
+                let time = (now - since).max(f64::EPSILON) * processors;
+                let share = |mode: usize| ((used[mode] - before[mode]) / time).clamp(0.0, 1.0);
+                *last = (now, used, [share(0), share(1)]);
+            }
+            for (share, mode) in last.2.iter().zip(&modes) {
+                observer.observe(*share, mode);
             }
         })
         .build();
