@@ -18,6 +18,7 @@
 //! | [`context`] | carrying the trace by hand |
 //! | [`redact`] | what must not be shown |
 //! | [`cli`] | the commands of every service |
+//! | `scaffold` | the program `spanbox`: new services and their parts (feature `cli`) |
 //! | [`traced`] | a span for each call of a function |
 //! | [`testing`] | a service under test (feature `testing`) |
 
@@ -32,6 +33,8 @@ pub mod jobs;
 mod management;
 pub mod module;
 pub mod redact;
+#[cfg(feature = "cli")]
+pub mod scaffold;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -1,0 +1,43 @@
+//! The templates of the program, which are files below `framework/templates/` whose names end in `.jinja`.
+
+use minijinja::{Environment, UndefinedBehavior};
+use serde::Serialize;
+
+use super::ScaffoldError;
+
+/// Each by its path below `framework/templates/`, without `.jinja`.
+static TEMPLATES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/templates.rs"));
+
+/// Renders templates: a block's line leaves no line, and a name that a template was not given is an error.
+pub(super) struct Templates {
+    environment: Environment<'static>,
+}
+
+impl Templates {
+    pub(super) fn new() -> Result<Self, ScaffoldError> {
+        let mut environment = Environment::new();
+        environment.set_trim_blocks(true);
+        environment.set_lstrip_blocks(true);
+        environment.set_keep_trailing_newline(true);
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        for (name, text) in TEMPLATES {
+            environment
+                .add_template(name, text)
+                .map_err(|source| ScaffoldError::Template { name: (*name).to_owned(), source })?;
+        }
+        Ok(Self { environment })
+    }
+
+    /// The names of those below a directory of templates, without it: `files("new/")`.
+    pub(super) fn files(directory: &str) -> impl Iterator<Item = &'static str> {
+        TEMPLATES.iter().filter_map(move |(name, _)| name.strip_prefix(directory))
+    }
+
+    /// Renders the template of this name with these words.
+    pub(super) fn render(&self, name: &str, words: impl Serialize) -> Result<String, ScaffoldError> {
+        self.environment
+            .get_template(name)
+            .and_then(|template| template.render(words))
+            .map_err(|source| ScaffoldError::Template { name: name.to_owned(), source })
+    }
+}
