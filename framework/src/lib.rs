@@ -21,6 +21,29 @@
 //! | `scaffold` | the program `spanbox`: new services and their parts (feature `cli`) |
 //! | [`traced`] | a span for each call of a function |
 //! | [`testing`] | a service under test (feature `testing`) |
+//!
+//! # Features
+//!
+//! A service takes the crate with `default-features = false` and the features that it uses; what is not asked for is not
+//! compiled. Actors, jobs, SQLite, migrations, telemetry with its exporters and the commands of a service are always there.
+//!
+//! | feature | is | brings |
+//! |---|---|---|
+//! | `auth` | passwords and tokens, `ext::auth` | argon2, jsonwebtoken, hmac |
+//! | `cache` | a cache in memory, Memcached or (with `redis`) Redis, `ext::cache` | moka, async-memcached, deadpool |
+//! | `cli` | the program `spanbox`, `scaffold`; on by default, and of no use to a service | minijinja |
+//! | `client` | requests to other services, `ext::client` | reqwest |
+//! | `cors` | cross-origin requests, `ext::cors` | actix-cors |
+//! | `limit` | rate limits in memory or (with `redis`) Redis, `ext::limit` | governor, hmac |
+//! | `openapi` | the description of the interface and its page, `ext::openapi` | utoipa, utoipa-swagger-ui |
+//! | `postgres` | PostgreSQL beside SQLite: `postgres://` in `database.url` | tokio-postgres, its TLS, diesel's backend |
+//! | `redis` | [`data::Redis`]; `jobs.transport`, `limits.store` and `cache.url` may name it | redis, deadpool |
+//! | `session` | sessions in cookies, `ext::session`; with `auth` | actix-session, actix-identity |
+//! | `templates` | HTML pages, `ext::templates` | minijinja |
+//! | `testing` | the testing kit, [`testing`]: for `[dev-dependencies]` | awc, tonic's server, tempfile |
+//!
+//! The same code of a service compiles with `postgres` and `redis` and without. A setting that wants one which is off is an
+//! error before the port is bound, and says what to add to Cargo.toml.
 
 pub mod actor;
 pub mod app;

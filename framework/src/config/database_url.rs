@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serializer;
 use url::Url;
 
+use super::feature::built_without;
 use crate::redact::{MASK, Secret};
 
 /// Writes the URL with its password, and the values of its query, masked.
@@ -35,6 +36,10 @@ pub(super) fn sqlite_file(raw: &str) -> Option<&Path> {
 
 /// What is wrong with a database URL, without showing it.
 pub(super) fn check(raw: &str) -> Result<(), String> {
+    check_with(raw, cfg!(feature = "postgres"))
+}
+
+fn check_with(raw: &str, has_postgres: bool) -> Result<(), String> {
     if let Some(path) = sqlite_file(raw) {
         return if path.as_os_str().is_empty() {
             Err("names no file: use e.g. sqlite://var/orders.db, or sqlite:///abs/path.db".to_owned())
@@ -43,7 +48,10 @@ pub(super) fn check(raw: &str) -> Result<(), String> {
         };
     }
     match Url::parse(raw) {
-        Ok(url) if matches!(url.scheme(), "postgres" | "postgresql") => Ok(()),
+        Ok(url) if matches!(url.scheme(), "postgres" | "postgresql") => {
+            let without = || built_without("postgres", "use sqlite://path");
+            if has_postgres { Ok(()) } else { Err(format!("is a PostgreSQL, and {}", without())) }
+        }
         Ok(url) => {
             Err(format!("has the scheme `{}`: only sqlite:// and postgres:// are known", url.scheme()))
         }
@@ -78,7 +86,7 @@ mod tests {
         for right in
             ["sqlite://var/orders.db", "sqlite:///abs/o.db", "postgres://h/d", "postgresql://u:p@h:5432/d"]
         {
-            assert_eq!(check(right), Ok(()), "{right}");
+            assert_eq!(check_with(right, true), Ok(()), "{right}");
         }
         for wrong in [
             "",
@@ -87,8 +95,18 @@ mod tests {
             "host=h password=hunter2",
             "postgres://u:hunter2@h:x/d",
         ] {
-            let message = check(wrong).unwrap_err();
+            let message = check_with(wrong, true).unwrap_err();
             assert!(!message.contains("hunter2"), "{message}");
         }
+    }
+
+    #[test]
+    fn without_the_feature_postgres_is_refused_with_what_to_do() {
+        assert_eq!(check_with("sqlite://var/orders.db", false), Ok(()));
+        let message = check_with("postgres://u:hunter2@h/d", false).unwrap_err();
+        assert!(message.contains("add \"postgres\" to the features of spanbox"), "{message}");
+        assert!(!message.contains("hunter2"), "{message}");
+        let other = check_with("mysql://h/d", false).unwrap_err();
+        assert!(other.contains("only sqlite:// and postgres://"), "{other}");
     }
 }

@@ -62,6 +62,7 @@ mod edge;
 mod endpoint;
 mod errors;
 mod exported;
+mod feature;
 mod file;
 mod inspect;
 mod layer;
@@ -99,6 +100,7 @@ pub use shedding::SheddingSettings;
 pub use telemetry::{OtlpProtocol, TelemetrySettings};
 pub use trust::{Network, Trust};
 
+pub(crate) use feature::built_without;
 pub(crate) use suggest::closest;
 
 #[cfg(test)]

@@ -274,7 +274,7 @@ impl Section for DatabaseSettings {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedisSettings {
-    /// `redis://` or `rediss://` (`REDIS_URL`). Shown masked. Not set: no Redis.
+    /// `redis://` or `rediss://` (`REDIS_URL`). Shown masked. Not set: no Redis. Without the feature `redis` nobody asks.
     #[serde(serialize_with = "Secret::masked")]
     pub url: Option<Secret<String>>,
 }

@@ -1,24 +1,18 @@
-use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 
+use diesel::QueryResult;
 use diesel::connection::AnsiTransactionManager as SqliteTransactions;
 use diesel::sqlite::SqliteConnection;
-use diesel::{QueryResult, sql_query};
-use diesel_async::pooled_connection::PoolableConnection as _;
-use diesel_async::pooled_connection::deadpool::Object;
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
-use diesel_async::{
-    AnsiTransactionManager, AsyncConnection, AsyncPgConnection, RunQueryDsl as _, TransactionManager as _,
-};
+use diesel_async::{AsyncConnection, TransactionManager as _};
 
 use super::error::{DbError, lost_connection};
+use super::postgres::Pooled;
 use super::sqlite::Inline;
 use super::traced::{Ending, Hook, Traced};
 
 /// A connection to SQLite.
 pub type SqliteConn = Traced<SyncConnectionWrapper<SqliteConnection, Inline>>;
-/// A connection to PostgreSQL.
-pub type PgConn = Traced<AsyncPgConnection>;
 
 /// Which database this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,25 +39,8 @@ impl Backend {
 pub enum Conn {
     /// To SQLite.
     Sqlite(SqliteConn),
-    /// To PostgreSQL.
+    /// To PostgreSQL. Without the feature `postgres` no connection is one.
     Postgres(Pooled),
-}
-
-/// A connection of the PostgreSQL pool; it dereferences to a [`PgConn`].
-pub struct Pooled(pub(super) Object<PgConn>);
-
-impl Deref for Pooled {
-    type Target = PgConn;
-
-    fn deref(&self) -> &PgConn {
-        &self.0
-    }
-}
-
-impl DerefMut for Pooled {
-    fn deref_mut(&mut self) -> &mut PgConn {
-        &mut self.0
-    }
 }
 
 /// How a unit of work runs.
@@ -110,7 +87,7 @@ impl Conn {
     fn hooks(&mut self) -> &mut Vec<Hook> {
         match self {
             Self::Sqlite(conn) => conn.hooks(),
-            Self::Postgres(conn) => conn.0.hooks(),
+            Self::Postgres(conn) => conn.hooks(),
         }
     }
 
@@ -118,7 +95,7 @@ impl Conn {
     pub(super) fn work_for(&mut self, site: &'static Location<'static>) {
         match self {
             Self::Sqlite(conn) => conn.work_for(site),
-            Self::Postgres(conn) => conn.0.work_for(site),
+            Self::Postgres(conn) => conn.work_for(site),
         }
     }
 
@@ -133,46 +110,29 @@ impl Conn {
             // between, whatever the busy timeout; taking the write lock first cannot.
             (Self::Sqlite(conn), Kind::Write) => sqlite_begin(conn, "BEGIN IMMEDIATE").await,
             (Self::Sqlite(conn), Kind::Snapshot) => sqlite_begin(conn, "BEGIN").await,
-            (Self::Postgres(conn), Kind::Write) => postgres_begin(conn, "BEGIN").await,
-            (Self::Postgres(conn), Kind::Snapshot) => {
-                postgres_begin(conn, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
-            }
+            (Self::Postgres(conn), kind) => conn.begin(kind).await,
         }
     }
 
     pub(super) async fn commit(&mut self) -> Result<(), DbError> {
-        let result = match self {
+        match self {
             Self::Sqlite(conn) => commit(conn).await,
-            Self::Postgres(conn) => {
-                let conn: &mut PgConn = conn;
-                // PostgreSQL answers the COMMIT of a transaction that it has given up with a ROLLBACK and no error.
-                if conn.last_failed() && sql_query("SELECT 1").execute(conn).await.is_err() {
-                    rollback(conn).await.map_err(DbError::Query)?;
-                    return Err(DbError::Aborted);
-                }
-                commit(conn).await
-            }
-        };
-        result.map_err(|error| {
-            if lost_connection(&error) { DbError::CommitUncertain(error) } else { DbError::Query(error) }
-        })
+            Self::Postgres(conn) => conn.commit().await,
+        }
     }
 
     pub(super) async fn rollback(&mut self) -> QueryResult<()> {
         match self {
             Self::Sqlite(conn) => rollback(conn).await,
-            Self::Postgres(conn) => rollback::<PgConn>(conn).await,
+            Self::Postgres(conn) => conn.rollback().await,
         }
     }
 
     /// Whether the next unit must not have it: a transaction is open, or the server is gone.
     pub(super) fn is_broken(&mut self) -> bool {
         match self {
-            Self::Sqlite(conn) => conn.is_broken(),
-            Self::Postgres(conn) => {
-                let conn: &mut PgConn = conn;
-                conn.is_broken()
-            }
+            Self::Sqlite(conn) => transaction_is_open(conn),
+            Self::Postgres(conn) => conn.is_broken(),
         }
     }
 }
@@ -184,49 +144,16 @@ async fn sqlite_begin(conn: &mut SqliteConn, sql: &'static str) -> QueryResult<(
     .await
 }
 
-async fn postgres_begin(conn: &mut PgConn, sql: &'static str) -> QueryResult<()> {
-    conn.recorded(sql, async |inner| AnsiTransactionManager::begin_transaction_sql(inner, sql).await).await
+pub(super) async fn commit<C: AsyncConnection>(conn: &mut C) -> Result<(), DbError> {
+    C::TransactionManager::commit_transaction(conn).await.map_err(|error| {
+        if lost_connection(&error) { DbError::CommitUncertain(error) } else { DbError::Query(error) }
+    })
 }
 
-async fn commit<C: AsyncConnection>(conn: &mut C) -> QueryResult<()> {
-    C::TransactionManager::commit_transaction(conn).await
-}
-
-async fn rollback<C: AsyncConnection>(conn: &mut C) -> QueryResult<()> {
+pub(super) async fn rollback<C: AsyncConnection>(conn: &mut C) -> QueryResult<()> {
     C::TransactionManager::rollback_transaction(conn).await
 }
 
-/// Runs one diesel query on a [`Conn`], whichever database it leads to.
-///
-/// The expression is written once and compiled for both databases; inside it, the name before `=>` is the typed
-/// connection. Its `QueryResult` becomes a `Result<_, DbError>`. Bring `diesel_async::RunQueryDsl` into scope, and
-/// not diesel's trait of the same name.
-///
-/// ```
-/// use diesel::prelude::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _};
-/// use diesel_async::RunQueryDsl as _;
-/// use spanbox::data::{Conn, DbError, query};
-///
-/// diesel::table! { orders (id) { id -> Text, amount -> BigInt } }
-///
-/// async fn amount(conn: &mut Conn, id: &str) -> Result<Option<i64>, DbError> {
-///     query!(conn, c => orders::table.find(id).select(orders::amount).first::<i64>(c).await.optional())
-/// }
-/// ```
-#[macro_export]
-macro_rules! query {
-    ($conn:expr, $c:ident => $query:expr) => {
-        match $conn {
-            $crate::data::Conn::Sqlite(conn) => {
-                let $c: &mut $crate::data::SqliteConn = conn;
-                $query.map_err($crate::data::DbError::from)
-            }
-            $crate::data::Conn::Postgres(conn) => {
-                let $c: &mut $crate::data::PgConn = conn;
-                $query.map_err($crate::data::DbError::from)
-            }
-        }
-    };
+fn transaction_is_open<C: AsyncConnection>(conn: &mut C) -> bool {
+    C::TransactionManager::is_broken_transaction_manager(conn)
 }
-
-pub use query;

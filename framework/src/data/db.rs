@@ -6,11 +6,12 @@ use diesel::sql_query;
 use diesel_async::RunQueryDsl as _;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::conn::{Backend, Conn, Kind, query};
+use super::conn::{Backend, Conn, Kind};
 use super::error::DbError;
 use super::listen::Board;
 use super::pool::PoolSignals;
 use super::postgres::Postgres;
+use super::query_macro::query;
 use super::sqlite::Sqlite;
 use super::unit::{Tally, Unit};
 use crate::config::DatabaseSettings;
@@ -68,7 +69,7 @@ impl Db {
     /// `disable`; `prefer` (default: TLS if the server has it, without checking its certificate); `require` (TLS,
     /// unchecked, or checked against `sslrootcert` when given); `verify-ca`; `verify-full` (the only one that no
     /// impostor passes). Roots are the system's unless `sslrootcert` names a PEM file. A Unix socket is never
-    /// encrypted.
+    /// encrypted. It takes the feature `postgres`.
     ///
     /// # Errors
     ///
@@ -250,7 +251,7 @@ impl Db {
         match (&self.inner.driver, role) {
             (Driver::Sqlite(sqlite), Role::Reader) => sqlite.readers.signals(),
             (Driver::Sqlite(sqlite), Role::Writer) => sqlite.writer.signals(),
-            (Driver::Postgres(postgres), _) => &postgres.signals,
+            (Driver::Postgres(postgres), _) => postgres.signals(),
         }
     }
 
@@ -258,7 +259,7 @@ impl Db {
     fn silent(&self, error: DbError) -> DbError {
         match (error, &self.inner.driver) {
             (DbError::PoolTimeout { waited, .. }, Driver::Postgres(postgres)) => DbError::Connect {
-                server: postgres.target.shown.clone(),
+                server: postgres.shown().to_owned(),
                 reason: format!(
                     "it did not answer within {waited:?} (database.acquire_timeout): is it a PostgreSQL, and not overloaded?"
                 ),
@@ -271,7 +272,7 @@ impl Db {
         let (what, size) = match (&self.inner.driver, role) {
             (Driver::Sqlite(sqlite), Role::Reader) => ("reader of SQLite", sqlite.readers.limit()),
             (Driver::Sqlite(_), Role::Writer) => ("writer of SQLite", 1),
-            (Driver::Postgres(postgres), _) => ("connection to PostgreSQL", postgres.size),
+            (Driver::Postgres(postgres), _) => ("connection to PostgreSQL", postgres.size()),
         };
         DbError::PoolTimeout { what, waited: self.inner.acquire_timeout, size }
     }

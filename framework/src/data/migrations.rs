@@ -1,21 +1,12 @@
 use diesel::backend::Backend as DieselBackend;
-use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
+use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
 use diesel::migration::{Migration, MigrationSource};
-use diesel::pg::Pg;
 use diesel::sqlite::{Sqlite, SqliteConnection};
-use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
-use opentelemetry::Context;
-use tokio::sync::oneshot;
 
-use super::conn::{Conn, Kind, PgConn};
+use super::conn::{Backend, Conn, Kind};
 use super::db::{Db, Driver, Role};
 use super::error::DbError;
-use super::postgres::Postgres;
-use super::traced::Traced;
-
-/// The key of the advisory lock that PostgreSQL migrations hold; any constant of ours, "spanbox" in ASCII.
-const LOCK: i64 = 0x0073_7061_6e62_6f78;
 
 /// A service's migrations, one directory for each database, with the same versions in both.
 ///
@@ -58,15 +49,19 @@ impl Migrations {
         std::ptr::eq(self, other) || self.with.is_some_and(|with| with.include(other))
     }
 
+    fn of(&self, backend: Backend) -> &EmbeddedMigrations {
+        match backend {
+            Backend::Sqlite => &self.sqlite,
+            Backend::Postgres => &self.postgres,
+        }
+    }
+
     /// All of them for one database, in order.
-    fn known<DB>(&self, of: fn(&Self) -> &EmbeddedMigrations) -> Result<Vec<Boxed<DB>>, DbError>
-    where
-        DB: DieselBackend,
-    {
+    pub(super) fn known<DB: DieselBackend>(&self, backend: Backend) -> Result<Vec<Boxed<DB>>, DbError> {
         let mut known = Vec::new();
         let mut set = Some(self);
         while let Some(migrations) = set {
-            let found = MigrationSource::<DB>::migrations(of(migrations));
+            let found = MigrationSource::<DB>::migrations(migrations.of(backend));
             known.extend(found.map_err(|error| failed("(reading them)", &error))?);
             set = migrations.with;
         }
@@ -90,7 +85,7 @@ pub struct MigrationState {
 }
 
 #[derive(Clone, Copy)]
-enum Task {
+pub(super) enum Task {
     Status,
     Up,
     Down(usize),
@@ -148,7 +143,7 @@ impl Db {
                 })
                 .await
             }
-            Driver::Postgres(postgres) => on_postgres(postgres, migrations, task).await,
+            Driver::Postgres(postgres) => postgres.run_migrations(migrations, task).await,
         }
     }
 }
@@ -158,7 +153,7 @@ fn on_sqlite(
     migrations: &Migrations,
     task: Task,
 ) -> Result<Vec<MigrationState>, DbError> {
-    let known = migrations.known(|set| &set.sqlite)?;
+    let known = migrations.known(Backend::Sqlite)?;
     carry_out::<Sqlite, _>(raw, &known, task, |raw, step| {
         // diesel's own transaction becomes a savepoint in this one, which other processes wait for.
         AnsiTransactionManager::begin_transaction_sql(raw, "BEGIN IMMEDIATE")?;
@@ -172,48 +167,11 @@ fn on_sqlite(
     })
 }
 
-/// diesel's migrations are synchronous, so they get a thread, and on it a connection of its own that the database's
-/// thread drives.
-async fn on_postgres(
-    postgres: &Postgres,
-    migrations: &'static Migrations,
-    task: Task,
-) -> Result<Vec<MigrationState>, DbError> {
-    let (target, recorder, handle) =
-        (postgres.target.clone(), postgres.recorder.clone(), postgres.handle.clone());
-    let (reply, answer) = oneshot::channel();
-    let cx = Context::current();
-    let work = move || {
-        let _cx = cx.attach();
-        let _runtime = handle.enter();
-        let connect = |error: diesel::ConnectionError| DbError::Connect {
-            server: target.shown.clone(),
-            reason: error.to_string(),
-        };
-        let result = handle.block_on(target.connect()).map_err(connect).and_then(|conn| {
-            let mut conn = AsyncConnectionWrapper::<PgConn>::from(Traced::new(conn, recorder));
-            if !matches!(task, Task::Status) {
-                // Released when the connection closes, whatever happens here.
-                conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})"))?;
-            }
-            let known = migrations.known(|set| &set.postgres)?;
-            carry_out::<Pg, _>(&mut conn, &known, task, |conn, step| step(conn))
-        });
-        let _ = reply.send(result);
-    };
-    let name = "db-migrate".to_owned();
-    std::thread::Builder::new()
-        .name(name.clone())
-        .spawn(work)
-        .map_err(|source| DbError::Thread { name, source })?;
-    answer.await.unwrap_or(Err(DbError::Closed))
-}
+pub(super) type Step<'a, C> = dyn Fn(&mut C) -> Result<(), Failure> + 'a;
+pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Boxed<DB> = Box<dyn Migration<DB>>;
 
-type Step<'a, C> = dyn Fn(&mut C) -> Result<(), Failure> + 'a;
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-type Boxed<DB> = Box<dyn Migration<DB>>;
-
-fn carry_out<DB, C>(
+pub(super) fn carry_out<DB, C>(
     conn: &mut C,
     known: &[Boxed<DB>],
     task: Task,

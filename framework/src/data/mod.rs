@@ -21,7 +21,8 @@
 //! Not so BEGIN, COMMIT, batches, and queries with a comment of their own.
 //!
 //! SQLite has one thread for its writer and one for each reader, started when needed. PostgreSQL has a pool of
-//! connections on one thread.
+//! connections on one thread; it takes the feature `postgres`, and [`Redis`] takes `redis`. Without them the same code
+//! compiles, [`Conn`] always is SQLite's, and a URL of either is an error at the start.
 //!
 //! ```
 //! use diesel::prelude::{ExpressionMethods as _, QueryDsl as _};
@@ -50,6 +51,7 @@
 //! # }).unwrap();
 //! ```
 
+#[cfg(any(feature = "cache", feature = "redis"))]
 mod commands;
 mod comment;
 mod conn;
@@ -62,12 +64,20 @@ mod listen;
 mod memcached;
 mod migrations;
 mod pool;
+#[cfg(feature = "postgres")]
 mod postgres;
-mod postgres_target;
-mod postgres_tls;
+#[cfg(not(feature = "postgres"))]
+#[path = "no_postgres.rs"]
+mod postgres;
+mod query_macro;
 mod recorded;
 mod recorder;
+#[cfg(feature = "redis")]
 mod redis;
+#[cfg(not(feature = "redis"))]
+#[path = "no_redis.rs"]
+mod redis;
+mod redis_info;
 mod sqlite;
 mod statement;
 #[cfg(test)]
@@ -75,7 +85,7 @@ mod tests;
 mod traced;
 mod unit;
 
-pub use conn::{Backend, Conn, PgConn, Pooled, SqliteConn, query};
+pub use conn::{Backend, Conn, SqliteConn};
 pub use db::{CloseReport, Db};
 pub use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 pub use error::DbError;
@@ -83,7 +93,14 @@ pub use listen::{Heard, Listener};
 #[cfg(feature = "cache")]
 pub use memcached::{Memcached, MemcachedError};
 pub use migrations::{MigrationState, Migrations};
+#[cfg(feature = "postgres")]
+pub use postgres::PgConn;
+pub use postgres::Pooled;
+pub use query_macro::query;
 pub use recorded::{Recorded, RecordedLoad, RecordedRows};
-pub use redis::{Redis, RedisError, RedisInfo, RedisReader};
+#[cfg(feature = "redis")]
+pub use redis::RedisReader;
+pub use redis::{Redis, RedisError};
+pub use redis_info::RedisInfo;
 pub use sqlite::Inline;
 pub use traced::{Ending, Traced, TracedTransactions};

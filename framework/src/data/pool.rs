@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
-use deadpool_redis::Status;
 use opentelemetry::metrics::{AsyncInstrument, Counter, Histogram};
 use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, Tracer as _};
 use opentelemetry::{Context, KeyValue};
@@ -56,9 +55,10 @@ pub(super) struct PoolState {
     pub(super) pending: usize,
 }
 
-impl From<Status> for PoolState {
-    fn from(status: Status) -> Self {
-        let Status { max_size, size, available, waiting } = status;
+#[cfg(any(feature = "cache", feature = "postgres", feature = "redis"))]
+impl From<deadpool::Status> for PoolState {
+    fn from(status: deadpool::Status) -> Self {
+        let deadpool::Status { max_size, size, available, waiting } = status;
         Self { limit: max_size, open: size, idle: available, pending: waiting }
     }
 }

@@ -1,4 +1,4 @@
-//! Redis: one handle, and one place that every command goes through.
+//! Redis: one handle, and one place that every command goes through (feature `redis`; without it, `no_redis.rs` stands here).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use opentelemetry_semantic_conventions::attribute;
 
 use super::commands::Commands;
 use super::pool::{PoolSignals, PoolState};
+use super::redis_info::RedisInfo;
 use crate::redact::Secret;
 use crate::telemetry::Telemetry;
 
@@ -73,20 +74,6 @@ impl RedisError {
     pub fn code(&self) -> Option<&str> {
         if let Self::Command { source, .. } = self { source.code() } else { None }
     }
-}
-
-/// What a server says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RedisInfo {
-    /// Its version, e.g. `7.0.15`.
-    pub version: String,
-    /// Changes whenever the server is started.
-    pub run_id: String,
-    /// What it does when its memory is full; with anything but `noeviction` it throws keys away.
-    pub maxmemory_policy: String,
-    /// Whether it keeps an append-only file, so that a restart forgets at most the last second.
-    pub append_only: bool,
 }
 
 /// A connection of its own, for commands that wait for something to happen.

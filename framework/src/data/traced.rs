@@ -10,7 +10,6 @@ use diesel::connection::{CacheSize, Instrumentation, TransactionManagerStatus};
 use diesel::query_builder::{AsQuery, QueryBuilder as _, QueryFragment, QueryId};
 use diesel::result::Error as QueryError;
 use diesel::{ConnectionResult, QueryResult};
-use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::{AsyncConnection, AsyncConnectionCore, SimpleAsyncConnection, TransactionManager};
 
 use super::comment::{Comment, Commented};
@@ -156,6 +155,7 @@ impl<C> Traced<C> {
     }
 
     /// Whether the last statement was refused by the database.
+    #[cfg(feature = "postgres")]
     pub(super) fn last_failed(&self) -> bool {
         self.watch.failed.load(Ordering::Relaxed)
     }
@@ -256,17 +256,6 @@ where
 
     fn set_prepared_statement_cache_size(&mut self, size: CacheSize) {
         self.inner.set_prepared_statement_cache_size(size);
-    }
-}
-
-impl<C> PoolableConnection for Traced<C>
-where
-    C: PoolableConnection,
-    C::Backend: Default,
-    <C::Backend as Backend>::QueryBuilder: Default,
-{
-    fn is_broken(&mut self) -> bool {
-        self.inner.is_broken()
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::name;
 use super::store::Rate;
-use crate::config::Section;
+use crate::config::{Section, built_without};
 
 /// `[jobs]`: how jobs are run.
 ///
@@ -22,8 +22,8 @@ use crate::config::Section;
 pub struct JobsSettings {
     /// Whether the command `serve` runs jobs too. Default true; with false, start `worker` beside it.
     pub in_serve: bool,
-    /// Who hands the jobs out: `database`, the default, or `redis`, Redis Streams on `redis.url`, where one database is
-    /// outgrown. The jobs are kept in the database either way.
+    /// Who hands the jobs out: `database`, the default, or `redis`, Redis Streams on `redis.url` (feature `redis`), where
+    /// one database is outgrown. The jobs are kept in the database either way.
     pub transport: Transport,
     /// How many jobs of one queue run at a time in a process. Default 8.
     pub concurrency: usize,
@@ -58,7 +58,7 @@ pub enum Transport {
     /// The database that they are in.
     #[default]
     Database,
-    /// Redis Streams.
+    /// Redis Streams (feature `redis`).
     Redis,
 }
 
@@ -130,6 +130,10 @@ impl Section for JobsSettings {
 
     fn check(&self, _production: bool) -> Vec<(&'static str, String)> {
         let mut wrong = Vec::new();
+        if self.transport == Transport::Redis && !cfg!(feature = "redis") {
+            let without = built_without("redis", "set it to \"database\"");
+            wrong.push(("transport", format!("is \"redis\", and {without}")));
+        }
         let most = 10_000;
         if !(1..=most).contains(&self.concurrency) {
             wrong.push(("concurrency", format!("must be 1 to {most}")));

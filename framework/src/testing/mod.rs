@@ -3,6 +3,9 @@
 //! A [`TestApp`] is a real service on a port, a database and a telemetry of its own; its spans are asserted as cause
 //! and effect, and [`TestApp::stop`] fails when something is left running or has lost its cause.
 //!
+//! The private servers ([`PgServer`], [`RedisServer`], [`MemcachedServer`]) are programs of the machine, and can be started
+//! with any features; a [`TestDatabase`] on PostgreSQL takes the feature `postgres`.
+//!
 //! ```
 //! use spanbox::app::Service;
 //! use spanbox::module::Module;
@@ -31,6 +34,8 @@ pub mod contract;
 mod database;
 mod installed;
 mod memcached;
+#[cfg(feature = "postgres")]
+mod pg_database;
 mod postgres;
 mod process;
 mod receiver;

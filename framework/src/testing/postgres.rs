@@ -6,8 +6,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tokio_postgres::NoTls;
-use uuid::Uuid;
 
 use super::installed::postgres_binaries;
 
@@ -148,16 +146,6 @@ impl PgServer {
         format!("postgres:///{database}?user=postgres&host={}", self.directory.path().display())
     }
 
-    /// Makes an empty database and returns its URL. It goes with the server.
-    ///
-    /// # Errors
-    ///
-    /// [`PgServerError::Failed`].
-    pub async fn create_database(&self) -> Result<String, PgServerError> {
-        let name = create(&self.url()).await?;
-        Ok(self.url_of(&name))
-    }
-
     /// Stops the server, which ends every connection to it; its data stays for [`PgServer::start_again`]. It blocks.
     ///
     /// # Errors
@@ -282,27 +270,6 @@ fn unprivileged() -> Result<(u32, u32), PgServerError> {
     })
 }
 
-/// Makes a database with a name of its own.
-pub(super) async fn create(server: &str) -> Result<String, PgServerError> {
-    let name = format!("test_{}", Uuid::new_v4().simple());
-    // Unlike template1, template0 can be copied by several at once.
-    execute(server, &format!("CREATE DATABASE {name} TEMPLATE template0")).await?;
-    Ok(name)
-}
-
-pub(super) async fn execute(server: &str, sql: &str) -> Result<(), PgServerError> {
-    let (client, connection) = tokio_postgres::connect(server, NoTls)
-        .await
-        .map_err(|error| failed("connecting to the server", error))?;
-    let run = async {
-        let result = client.batch_execute(sql).await;
-        drop(client);
-        result
-    };
-    let (result, _) = futures_util::future::join(run, connection).await;
-    result.map_err(|error| failed("running a statement", error))
-}
-
-fn failed(step: &'static str, said: impl std::fmt::Display) -> PgServerError {
+pub(super) fn failed(step: &'static str, said: impl std::fmt::Display) -> PgServerError {
     PgServerError::Failed { step, said: said.to_string() }
 }

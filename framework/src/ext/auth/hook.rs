@@ -62,7 +62,7 @@ pub(super) async fn authenticate(auth: Auth, request: HttpRequest) -> Result<(),
     if !auth.is_alive(&session, &subject).await? {
         return Err(TokenError::Revoked.into());
     }
-    auth.admit(&request, Principal::new(subject, roles), SessionId(session));
+    auth.admit(&request, Principal::new(subject, roles), SessionId::new(session));
     Ok(())
 }
 

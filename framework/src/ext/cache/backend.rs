@@ -1,23 +1,18 @@
 use std::time::Duration;
 
-use deadpool_redis::redis::cmd;
-
 use super::entry::Nonce;
 use super::memory::Memory;
+use super::redis::InRedis;
 use super::settings::CacheSettings;
-use crate::data::{Memcached, MemcachedError, Redis, RedisError};
+use crate::data::{Memcached, MemcachedError, RedisError};
 use crate::redact::Secret;
 use crate::telemetry::Telemetry;
-
-/// Puts a value in the place of the entry that has this nonce, and of no other.
-const REPLACE: &str = "if redis.call('GETRANGE', KEYS[1], 1, 16) == ARGV[1] then \
-                       redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) return 1 end return 0";
 
 /// Where values are kept.
 #[derive(Clone)]
 pub(super) enum Backend {
     Memory(Memory),
-    Redis(Redis),
+    Redis(InRedis),
     Memcached(Memcached),
 }
 
@@ -41,7 +36,7 @@ impl Backend {
         Ok(match scheme {
             "memory" => Self::Memory(Memory::new(settings.max_memory_bytes)),
             "memcache" => Self::Memcached(Memcached::new(url, telemetry, settings.timeout)?),
-            _ => Self::Redis(Redis::impatient(url, telemetry, "cache", settings.timeout)?),
+            _ => Self::Redis(InRedis::new(url, telemetry, settings.timeout)?),
         })
     }
 
@@ -62,7 +57,7 @@ impl Backend {
     pub(super) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
         Ok(match self {
             Self::Memory(memory) => memory.get(key).await,
-            Self::Redis(redis) => redis.command("GET", cmd("GET").arg(key)).await?,
+            Self::Redis(redis) => redis.get(key).await?,
             Self::Memcached(memcached) => memcached.get(key).await?,
         })
     }
@@ -70,9 +65,7 @@ impl Backend {
     pub(super) async fn put(&self, key: &str, bytes: &[u8], ttl: Duration) -> Result<(), BackendError> {
         match self {
             Self::Memory(memory) => memory.put(key, bytes, ttl).await,
-            Self::Redis(redis) => {
-                redis.command::<()>("SET", cmd("SET").arg(key).arg(bytes).arg("PX").arg(millis(ttl))).await?;
-            }
+            Self::Redis(redis) => redis.put(key, bytes, ttl).await?,
             Self::Memcached(memcached) => memcached.set(key, bytes, ttl).await?,
         }
         Ok(())
@@ -82,11 +75,7 @@ impl Backend {
     pub(super) async fn put_new(&self, key: &str, bytes: &[u8], ttl: Duration) -> Result<bool, BackendError> {
         Ok(match self {
             Self::Memory(memory) => memory.put_new(key, bytes, ttl).await,
-            Self::Redis(redis) => {
-                let mut set = cmd("SET");
-                set.arg(key).arg(bytes).arg("NX").arg("PX").arg(millis(ttl));
-                redis.command::<Option<String>>("SET", &set).await?.is_some()
-            }
+            Self::Redis(redis) => redis.put_new(key, bytes, ttl).await?,
             Self::Memcached(memcached) => memcached.add(key, bytes, ttl).await?,
         })
     }
@@ -101,11 +90,7 @@ impl Backend {
     ) -> Result<bool, BackendError> {
         Ok(match self {
             Self::Memory(memory) => memory.replace(key, nonce, bytes, ttl).await,
-            Self::Redis(redis) => {
-                let mut eval = cmd("EVAL");
-                eval.arg(REPLACE).arg(1).arg(key).arg(&nonce[..]).arg(bytes).arg(millis(ttl));
-                redis.command::<i64>("EVAL", &eval).await? == 1
-            }
+            Self::Redis(redis) => redis.replace(key, nonce, bytes, ttl).await?,
             Self::Memcached(memcached) => match memcached.gets(key).await? {
                 Some((found, number)) if found.get(1..=nonce.len()) == Some(&nonce[..]) => {
                     memcached.cas(key, bytes, ttl, number).await?
@@ -118,7 +103,7 @@ impl Backend {
     pub(super) async fn delete(&self, key: &str) -> Result<(), BackendError> {
         match self {
             Self::Memory(memory) => memory.delete(key).await,
-            Self::Redis(redis) => redis.command::<()>("DEL", cmd("DEL").arg(key)).await?,
+            Self::Redis(redis) => redis.delete(key).await?,
             Self::Memcached(memcached) => memcached.delete(key).await.map(drop)?,
         }
         Ok(())
@@ -127,13 +112,9 @@ impl Backend {
     pub(super) async fn ping(&self) -> Result<(), BackendError> {
         match self {
             Self::Memory(_) => {}
-            Self::Redis(redis) => redis.command::<()>("PING", &cmd("PING")).await?,
+            Self::Redis(redis) => redis.ping().await?,
             Self::Memcached(memcached) => memcached.version().await.map(drop)?,
         }
         Ok(())
     }
-}
-
-fn millis(ttl: Duration) -> u64 {
-    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
 }

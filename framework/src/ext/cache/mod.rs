@@ -50,6 +50,11 @@ mod keeper;
 mod memory;
 mod namespace;
 mod pending;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(not(feature = "redis"))]
+#[path = "no_redis.rs"]
+mod redis;
 mod settings;
 mod signals;
 #[cfg(test)]

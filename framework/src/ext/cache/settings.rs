@@ -3,15 +3,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::config::Section;
+use crate::config::{Section, built_without};
 use crate::redact::Secret;
 
 /// `[cache]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CacheSettings {
-    /// Where values are kept (`CACHE_URL`): `memory://` for this process alone, `redis://` or `rediss://`, `memcache://`.
-    /// Shown masked. Not set: nowhere, and everything is loaded each time.
+    /// Where values are kept (`CACHE_URL`): `memory://` for this process alone, `redis://` or `rediss://` (feature
+    /// `redis`), `memcache://`. Shown masked. Not set: nowhere, and everything is loaded each time.
     #[serde(serialize_with = "Secret::masked")]
     pub url: Option<Secret<String>>,
     /// How long a server may take to be reached, and to answer. Default 100 ms, from 1 ms to 5 s.
@@ -39,7 +39,9 @@ impl Section for CacheSettings {
 
     fn check(&self, _production: bool) -> Vec<(&'static str, String)> {
         let mut wrong = Vec::new();
-        if let Some(Err(message)) = self.url.as_ref().map(|url| check_url(url.expose())) {
+        if let Some(Err(message)) =
+            self.url.as_ref().map(|url| check_url(url.expose(), cfg!(feature = "redis")))
+        {
             wrong.push(("url", message));
         }
         if !(Duration::from_millis(1)..=Duration::from_secs(5)).contains(&self.timeout) {
@@ -56,13 +58,17 @@ impl Section for CacheSettings {
 }
 
 /// Never shows the URL, which may hold a password.
-fn check_url(raw: &str) -> Result<(), String> {
+fn check_url(raw: &str, has_redis: bool) -> Result<(), String> {
     const KNOWN: &str = "memory://, redis://host:6379/0, rediss://… and memcache://host:11211";
     let url = Url::parse(raw).map_err(|error| format!("is no URL ({error}): known are {KNOWN}"))?;
     let no_host = url.host_str().is_none_or(str::is_empty);
     match url.scheme() {
         "memory" => Ok(()),
         "redis" | "rediss" if no_host => Err("names no host: use e.g. redis://localhost:6379".to_owned()),
+        "redis" | "rediss" if !has_redis => {
+            let without = built_without("redis", "use memory:// or memcache://host:11211");
+            Err(format!("is a Redis, and {without}"))
+        }
         "redis" | "rediss" => Ok(()),
         "memcache" if no_host && url.path().len() < 2 => {
             Err("names no host and no socket: use e.g. memcache://localhost:11211".to_owned())
@@ -94,7 +100,7 @@ mod tests {
             "memcache://localhost",
             "memcache:///run/memcached.sock",
         ] {
-            assert_eq!(check_url(right), Ok(()), "{right}");
+            assert_eq!(check_url(right, true), Ok(()), "{right}");
         }
         for wrong in [
             "localhost:6379",
@@ -105,9 +111,17 @@ mod tests {
             "memcache://user:hunter2@localhost",
             "redis://user:hunter2@host:port",
         ] {
-            let message = check_url(wrong).unwrap_err();
+            let message = check_url(wrong, true).unwrap_err();
             assert!(!message.contains("hunter2"), "{message}");
         }
+    }
+
+    #[test]
+    fn without_the_feature_a_redis_is_refused_with_what_to_do() {
+        assert_eq!(check_url("memcache://localhost", false), Ok(()));
+        let message = check_url("redis://user:hunter2@localhost", false).unwrap_err();
+        assert!(message.contains("add \"redis\" to the features of spanbox"), "{message}");
+        assert!(!message.contains("hunter2"), "{message}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use diesel_async::RunQueryDsl as _;
 
 use super::key::KeyId;
 use super::reply::Reply;
-use crate::data::{Conn, DbError, PgConn};
+use crate::data::{Backend, Conn, DbError};
 use crate::query;
 
 diesel::table! {
@@ -66,10 +66,12 @@ pub(super) fn now() -> i64 {
 /// Keeps other transactions from a key until this one ends. `false`: another has it. On SQLite a transaction that writes is
 /// alone.
 pub(super) async fn lock(conn: &mut Conn, id: KeyId) -> Result<bool, DbError> {
-    let Conn::Postgres(conn) = conn else { return Ok(true) };
-    let conn: &mut PgConn = conn;
+    if conn.backend() == Backend::Sqlite {
+        return Ok(true);
+    }
     let lock = sql_query("SELECT pg_try_advisory_xact_lock($1) AS locked").bind::<BigInt, _>(id.lock());
-    Ok(lock.get_result::<Locked>(conn).await?.locked)
+    let locked: Locked = query!(conn, c => lock.get_result(c).await)?;
+    Ok(locked.locked)
 }
 
 /// What is kept for a key and has not expired.

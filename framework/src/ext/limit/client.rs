@@ -4,8 +4,6 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 
 use actix_web::HttpRequest;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
 
 use super::settings::LimitPer;
 use crate::web::{ClientAddress, Principal};
@@ -38,44 +36,19 @@ fn network(address: IpAddr) -> u128 {
     }
 }
 
-/// Names clients by numbers in memory, and by what tells nobody who they are in Redis.
-pub(super) struct Names {
-    states: [RandomState; 2],
-    mac: Hmac<Sha256>,
-}
+/// Names clients by numbers, in this process.
+#[derive(Default)]
+pub(super) struct Numbers([RandomState; 2]);
 
-impl Names {
-    /// All processes of a service have the same secret.
-    pub(super) fn new(secret: &[u8]) -> Self {
-        // HMAC takes a key of any length.
-        let mac = Hmac::<Sha256>::new_from_slice(secret);
-        let mac = mac.unwrap_or_else(|_| Hmac::<Sha256>::new(&Default::default()));
-        Self { states: [RandomState::new(), RandomState::new()], mac }
-    }
-
-    /// In this process.
-    pub(super) fn number(&self, client: &Client) -> u128 {
+impl Numbers {
+    pub(super) fn of(&self, client: &Client) -> u128 {
         match client {
             Client::Address(network) => *network,
             Client::Principal(id) => {
-                let [high, low] = self.states.each_ref().map(|state| u128::from(state.hash_one(id)));
+                let [high, low] = self.0.each_ref().map(|state| u128::from(state.hash_one(id)));
                 (1 << 127) | (high << 64) | low
             }
         }
-    }
-
-    /// For all processes: 128 bits in hexadecimal.
-    pub(super) fn text(&self, client: &Client) -> String {
-        let mut mac = self.mac.clone();
-        match client {
-            Client::Address(network) => mac.update(&network.to_be_bytes()),
-            Client::Principal(id) => {
-                mac.update(b"principal:");
-                mac.update(id.as_bytes());
-            }
-        }
-        let digest = mac.finalize().into_bytes();
-        digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -96,14 +69,10 @@ mod tests {
     }
 
     #[test]
-    fn names_differ_and_tell_nothing() {
-        let (names, others) = (Names::new(b"secret"), Names::new(b"other"));
+    fn each_principal_has_a_number_of_its_own() {
+        let numbers = Numbers::default();
         let (alice, bob) = (Client::Principal("alice".to_owned()), Client::Principal("bob".to_owned()));
-        assert_ne!(names.number(&alice), names.number(&bob));
-        assert_eq!(names.number(&alice), names.number(&alice));
-        assert_ne!(names.text(&alice), names.text(&bob));
-        assert_ne!(names.text(&alice), others.text(&alice), "nobody else can find out by trying");
-        assert_eq!(names.text(&alice), Names::new(b"secret").text(&alice), "on every node");
-        assert_eq!(names.text(&of("192.0.2.1")).len(), 32);
+        assert_ne!(numbers.of(&alice), numbers.of(&bob));
+        assert_eq!(numbers.of(&alice), numbers.of(&alice));
     }
 }

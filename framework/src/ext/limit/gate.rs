@@ -10,7 +10,7 @@ use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse};
 
-use super::client::{Client, Names};
+use super::client::{Client, Numbers};
 use super::rule::{Rule, Verdict};
 use super::settings::LimitPer;
 use super::shared::Shared;
@@ -23,7 +23,7 @@ static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy
 /// The rules of a service.
 pub(super) struct Gate {
     pub(super) rules: Vec<Rule>,
-    pub(super) names: Names,
+    pub(super) numbers: Numbers,
     pub(super) shared: Option<Shared>,
     pub(super) signals: LimitSignals,
 }
@@ -62,13 +62,13 @@ impl Gate {
     async fn ask(&self, places: &[usize], client: Client) -> Vec<Verdict> {
         if let Some(shared) = &self.shared {
             let asked: Vec<_> = places.iter().map(|place| (&self.rules[*place], client.clone())).collect();
-            match shared.check(&self.names, &asked).await {
+            match shared.check(&asked).await {
                 // A key of ours that holds something else is no reason to let everybody in.
                 Some(verdicts) if verdicts.len() == asked.len() => return verdicts,
                 _ => self.signals.counted_alone(),
             }
         }
-        let client = self.names.number(&client);
+        let client = self.numbers.of(&client);
         places.iter().map(|place| self.rules[*place].local.check(client)).collect()
     }
 

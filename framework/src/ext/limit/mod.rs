@@ -6,7 +6,7 @@
 //!
 //! Limits per address are outside of everything else, sign-in included; where a request comes from is told by
 //! [`ClientAddress`](crate::web::ClientAddress), so that no header of a client's own changes it. Limits per principal
-//! come right before the handler. With `store = "redis"` all processes count together, by one script in Redis; while
+//! come right before the handler. With `store = "redis"` (feature `redis`) all processes count together, by one script in Redis; while
 //! Redis does not answer, each counts for itself, which is said once in the log. Neither addresses nor ids are stored
 //! there, but what only who has `service.secret_key` could match with them.
 //!
@@ -23,8 +23,14 @@
 mod client;
 mod gate;
 mod local;
+#[cfg(feature = "redis")]
+mod names;
 mod rule;
 mod settings;
+#[cfg(feature = "redis")]
+mod shared;
+#[cfg(not(feature = "redis"))]
+#[path = "no_shared.rs"]
 mod shared;
 mod signals;
 
@@ -34,7 +40,7 @@ use actix_web::body::BoxBody;
 use actix_web::dev::ServiceRequest;
 use actix_web::middleware::{Next, from_fn};
 
-use self::client::Names;
+use self::client::Numbers;
 use self::gate::{Gate, by_address};
 use self::rule::Rule;
 use self::shared::Shared;
@@ -72,16 +78,16 @@ impl Extension for Limit {
         if !settings.enabled || settings.rules.is_empty() {
             return Ok(());
         }
-        let shared = match settings.store {
-            LimitStore::Memory => None,
-            LimitStore::Redis => Some(Shared::new(boot.redis()?, settings.prefix.clone())),
-        };
         let secret = boot.settings::<ServiceSettings>()?.secret_key;
         let secret = secret.as_ref().map_or(&[][..], |secret| secret.expose().as_bytes());
+        let shared = match settings.store {
+            LimitStore::Memory => None,
+            LimitStore::Redis => Some(Shared::new(boot.redis()?, secret, settings.prefix.clone())),
+        };
         let most = settings.max_clients;
         let gate = Arc::new(Gate {
             rules: settings.rules.into_iter().map(|(name, rule)| Rule::new(name, rule, most)).collect(),
-            names: Names::new(secret),
+            numbers: Numbers::default(),
             shared,
             signals: LimitSignals::new(boot.telemetry()),
         });

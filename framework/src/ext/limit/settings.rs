@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::http::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Section;
+use crate::config::{Section, built_without};
 
 /// `[limits]`: how many requests are taken from whom.
 ///
@@ -29,8 +29,8 @@ use crate::config::Section;
 pub struct LimitSettings {
     /// Whether anything is limited. Default true.
     pub enabled: bool,
-    /// Where requests are counted. Default `memory`: each process for itself. `redis`: all processes together, in
-    /// `redis.url`; while it does not answer, each for itself.
+    /// Where requests are counted. Default `memory`: each process for itself. `redis` (feature `redis`): all processes
+    /// together, in `redis.url`; while it does not answer, each for itself.
     pub store: LimitStore,
     /// What the keys in Redis begin with; services that share a Redis and a `service.secret_key` need one each. Default
     /// `spanbox:limit`.
@@ -150,6 +150,10 @@ impl Section for LimitSettings {
 
     fn check(&self, _production: bool) -> Vec<(&'static str, String)> {
         let mut wrong = Vec::new();
+        if self.store == LimitStore::Redis && !cfg!(feature = "redis") {
+            let without = built_without("redis", "set it to \"memory\"");
+            wrong.push(("store", format!("is \"redis\", and {without}")));
+        }
         if self.max_clients == 0 {
             wrong.push(("max_clients", "must be at least 1".to_owned()));
         }

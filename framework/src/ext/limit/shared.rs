@@ -7,7 +7,8 @@ use deadpool_redis::redis::cmd;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use super::client::{Client, Names};
+use super::client::Client;
+use super::names::Names;
 use super::rule::{Rule, Verdict};
 use crate::data::{Redis, RedisError};
 
@@ -22,6 +23,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct Shared {
     redis: Redis,
+    names: Names,
     prefix: String,
     /// The name that Redis gave the script.
     script: OnceLock<String>,
@@ -30,12 +32,13 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(redis: Redis, prefix: String) -> Self {
-        Self { redis, prefix, script: OnceLock::new(), away: Mutex::default() }
+    /// `secret` is the same in all processes: without it, nobody can tell who a key is of.
+    pub(super) fn new(redis: Redis, secret: &[u8], prefix: String) -> Self {
+        Self { redis, names: Names::new(secret), prefix, script: OnceLock::new(), away: Mutex::default() }
     }
 
     /// What the rules say to a request, or nothing if Redis does not.
-    pub(super) async fn check(&self, names: &Names, asked: &[(&Rule, Client)]) -> Option<Vec<Verdict>> {
+    pub(super) async fn check(&self, asked: &[(&Rule, Client)]) -> Option<Vec<Verdict>> {
         let was_away = {
             let mut away = self.away.lock();
             let now = Instant::now();
@@ -49,7 +52,7 @@ impl Shared {
                 None => false,
             }
         };
-        match timeout(PATIENCE, self.ask(names, asked)).await {
+        match timeout(PATIENCE, self.ask(asked)).await {
             Ok(Ok(verdicts)) => {
                 if was_away {
                     *self.away.lock() = None;
@@ -73,10 +76,10 @@ impl Shared {
         None
     }
 
-    async fn ask(&self, names: &Names, asked: &[(&Rule, Client)]) -> Result<Vec<Verdict>, RedisError> {
+    async fn ask(&self, asked: &[(&Rule, Client)]) -> Result<Vec<Verdict>, RedisError> {
         let keys: Vec<String> = asked
             .iter()
-            .map(|(rule, client)| format!("{}:{}:{}", self.prefix, rule.name, names.text(client)))
+            .map(|(rule, client)| format!("{}:{}:{}", self.prefix, rule.name, self.names.of(client)))
             .collect();
         let answer = match self.run(&keys, asked).await {
             // A server that was started anew knows no scripts.

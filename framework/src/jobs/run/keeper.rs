@@ -10,8 +10,9 @@ use opentelemetry::trace::FutureExt as _;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::floor::{Bell, Floor};
+use super::forsaken::take_back_forsaken;
 use super::others::Others;
-use super::stream::{check_epoch, relay_all, sweep, take_back_forsaken};
+use super::stream::{check_epoch, relay_all, sweep};
 use crate::actor;
 use crate::data::{Conn, DbError, Heard, Listener};
 use crate::jobs::State;

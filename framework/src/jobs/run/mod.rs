@@ -3,6 +3,7 @@
 mod caution;
 mod dispatcher;
 mod floor;
+mod forsaken;
 mod keeper;
 mod others;
 mod pace;
@@ -10,6 +11,10 @@ mod pause;
 mod scheduler;
 mod signals;
 mod source;
+#[cfg(feature = "redis")]
+mod stream;
+#[cfg(not(feature = "redis"))]
+#[path = "no_stream.rs"]
 mod stream;
 mod ticks;
 mod turns;
@@ -33,10 +38,8 @@ use crate::actor::Actors;
 use crate::data::{Db, Redis};
 use crate::telemetry::Telemetry;
 use dispatcher::Dispatcher;
-use floor::{Bell, Floor, Stop, name_worker};
+use floor::{Floor, Stop, name_worker};
 use keeper::Keeper;
-use pace::Pace;
-use pause::next_pause;
 use scheduler::Scheduler;
 use signals::{QueueSignals, Signals};
 use stream::Stream;
@@ -95,7 +98,7 @@ impl Runner {
     }
 
     /// The same, with the jobs handed out by Redis Streams: the database keeps them, and each process publishes what is
-    /// due and reads what is its share.
+    /// due and reads what is its share. It takes the feature `redis`.
     ///
     /// # Errors
     ///

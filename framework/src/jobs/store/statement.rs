@@ -4,7 +4,6 @@ use std::marker::PhantomData;
 
 use diesel::QueryResult;
 use diesel::backend::Backend;
-use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
 use diesel::sql_types::{BigInt, HasSqlType, Text, Untyped};
@@ -47,7 +46,8 @@ pub(super) trait Dialect: Backend {
     ) -> QueryResult<()>;
 }
 
-impl Dialect for Pg {
+#[cfg(feature = "postgres")]
+impl Dialect for diesel::pg::Pg {
     // Not now(), which is when the transaction began; not clock_timestamp(), which no index can be searched for.
     const NOW: &'static str = "(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000)::BIGINT";
     const LOCK: &'static str = "FOR NO KEY UPDATE OF j";

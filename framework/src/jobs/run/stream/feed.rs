@@ -15,7 +15,8 @@ use super::entry::Entry;
 use super::{BLOCK, EntryId, Stream};
 use crate::data::{Conn, Db, DbError, RedisReader};
 use crate::jobs::error::JobsError;
-use crate::jobs::run::{Stop, next_pause};
+use crate::jobs::run::floor::Stop;
+use crate::jobs::run::pause::next_pause;
 use crate::jobs::store::{self, Held};
 
 /// Acknowledged at once at most.

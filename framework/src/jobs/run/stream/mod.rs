@@ -33,7 +33,7 @@ use entry::Replies;
 pub(super) use entry::{Entry, EntryId};
 pub(super) use feed::{Feed, acknowledge};
 pub(super) use relay::relay_all;
-pub(super) use sweep::{check_epoch, sweep, take_back_forsaken};
+pub(super) use sweep::{check_epoch, sweep};
 
 /// The consumer group of every stream.
 const GROUP: &str = "workers";

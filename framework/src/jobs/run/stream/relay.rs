@@ -12,7 +12,9 @@ use super::sweep::check_epoch;
 use super::{Room, Stream, WINDOW};
 use crate::data::{Conn, DbError, RedisError};
 use crate::jobs::error::JobsError;
-use crate::jobs::run::{Floor, Pace, Stop, next_pause};
+use crate::jobs::run::floor::{Floor, Stop};
+use crate::jobs::run::pace::Pace;
+use crate::jobs::run::pause::next_pause;
 use crate::jobs::store::{self, Leased, Then, Unfinished};
 
 /// Leased and published at once at most: enough to keep the workers busy while the database leases the next.

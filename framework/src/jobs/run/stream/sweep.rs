@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use deadpool_redis::redis::{Pipeline, cmd};
 
@@ -11,17 +10,16 @@ use super::entry::{Entry, Replies};
 use super::{EntryId, GROUP, Stream};
 use crate::data::{Conn, DbError, RedisError};
 use crate::jobs::error::JobsError;
-use crate::jobs::run::{Bell, Floor};
-use crate::jobs::store::{self, Held, Then, Unfinished};
+use crate::jobs::run::floor::Floor;
+use crate::jobs::run::forsaken::{back, ring, take_back};
+use crate::jobs::store::{self, Held};
 
-/// Taken, or given back, in one step at most.
+/// Taken in one step at most.
 const BATCH: usize = 500;
 /// What a living worker has had for so many leases without keeping it, it never heard of.
 const UNHEARD: u64 = 2;
 /// A consumer that has been away for so many leases, and has nothing pending, is forgotten.
 const FORGOTTEN: u32 = 30;
-/// For so long the processes of before may go on, while all are being given another transport.
-const FORSAKEN: Duration = Duration::from_secs(60);
 /// Forgets a consumer that has nothing pending: what is pending goes with it, so both are one step.
 const FORGET: &str = "\
     for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do \
@@ -102,57 +100,6 @@ async fn take_back_all(floor: &Floor, stream: &Stream) -> Result<(), JobsError> 
         );
     }
     Ok(())
-}
-
-/// Gives back everything that is leased under a name, or, without one, under any for longer than [`FORSAKEN`].
-async fn take_back(floor: &Floor, name: Option<&str>) -> Result<usize, JobsError> {
-    let mut all = 0;
-    loop {
-        let name = name.map(str::to_owned);
-        let jobs: Result<_, DbError> = floor
-            .db
-            .write(async move |conn: &mut Conn| {
-                let jobs = match name {
-                    Some(name) => store::published(conn, &name, BATCH).await?,
-                    None => store::forsaken(conn, FORSAKEN, BATCH).await?,
-                };
-                let held: Vec<Held> = jobs.iter().map(store::InStream::held).collect();
-                store::settle(conn, &back(&held)).await?;
-                Ok(jobs)
-            })
-            .await;
-        let jobs = jobs?;
-        all += jobs.len();
-        ring(floor, jobs.iter().map(|job| &*job.queue));
-        if jobs.len() < BATCH {
-            return Ok(all);
-        }
-    }
-}
-
-/// Jobs that were published by processes which had them handed out by Redis are due again, where the database hands them
-/// out now: nobody may be left who looks after their stream.
-pub(in crate::jobs::run) async fn take_back_forsaken(floor: &Floor) -> Result<(), JobsError> {
-    let all = take_back(floor, None).await?;
-    if all > 0 {
-        tracing::warn!(
-            jobs = all,
-            "jobs that stood in a stream of Redis were taken back: jobs.transport is `database` here, and has to be the \
-             same in all processes"
-        );
-    }
-    Ok(())
-}
-
-fn back(held: &[Held]) -> Vec<Unfinished> {
-    let unfinished =
-        |held: &Held| Unfinished { held: *held, then: Then::GiveBack, error: None, trace_id: None };
-    held.iter().map(unfinished).collect()
-}
-
-fn ring<'a>(floor: &Floor, queues: impl Iterator<Item = &'a str>) {
-    let queues: HashSet<&str> = queues.collect();
-    queues.into_iter().filter_map(|queue| floor.bells.get(queue)).for_each(Bell::ring);
 }
 
 /// What was delivered to a worker and is not kept by it: a dead worker's, to be judged as in the database; or one whose

@@ -1,3 +1,11 @@
+//! PostgreSQL (feature `postgres`; without it, `no_postgres.rs` stands here).
+
+mod conn;
+mod listen;
+mod migrations;
+mod target;
+mod tls;
+
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -9,15 +17,17 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
-use super::conn::{Conn, Kind, PgConn, Pooled};
+use super::conn::{Conn, Kind};
 use super::error::DbError;
 use super::pool::{PoolSignals, PoolState};
-use super::postgres_target::Target;
 use super::recorder::Recorder;
 use super::traced::Traced;
 use super::unit::{After, Opening, Unit};
 use crate::config::DatabaseSettings;
 use crate::telemetry::Telemetry;
+use target::Target;
+
+pub use conn::{PgConn, Pooled};
 
 const THREAD: &str = "db-postgres";
 
@@ -29,11 +39,11 @@ const THREAD: &str = "db-postgres";
 pub(super) struct Postgres {
     queue: Mutex<Option<mpsc::UnboundedSender<Unit>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    pub(super) handle: Handle,
+    handle: Handle,
     pub(super) target: Arc<Target>,
-    pub(super) recorder: Arc<Recorder>,
-    pub(super) signals: Arc<PoolSignals>,
-    pub(super) size: usize,
+    recorder: Arc<Recorder>,
+    signals: Arc<PoolSignals>,
+    size: usize,
     pool: Pool<PgConn>,
 }
 
@@ -72,6 +82,20 @@ impl Postgres {
             size,
             pool,
         })
+    }
+
+    /// Where it is, for messages.
+    pub(super) fn shown(&self) -> &str {
+        &self.target.shown
+    }
+
+    pub(super) fn signals(&self) -> &PoolSignals {
+        &self.signals
+    }
+
+    /// Connections at most.
+    pub(super) const fn size(&self) -> usize {
+        self.size
     }
 
     /// The longest wait for a connection since the last call.

@@ -13,16 +13,15 @@ use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use url::form_urlencoded;
 
-use super::conn::Backend;
-use super::error::DbError;
-use super::postgres_tls::{Verify, connector};
+use super::tls::{Verify, connector};
 use crate::config::DatabaseSettings;
+use crate::data::{Backend, DbError};
 
 /// How long what was sent to a server may go without a sign of arrival.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// A parsed `postgres://` URL.
-pub(super) struct Target {
+pub(in crate::data) struct Target {
     config: Config,
     tls: Option<MakeRustlsConnect>,
     /// For messages: user, host, port and database.
@@ -30,7 +29,7 @@ pub(super) struct Target {
     /// For telemetry.
     pub(super) attributes: Vec<KeyValue>,
     /// The name of its pool, for telemetry.
-    pub(super) pool: String,
+    pub(in crate::data) pool: String,
 }
 
 impl Target {
