@@ -19,6 +19,7 @@ mod jobs_commands;
 mod limits;
 mod management;
 mod modules;
+mod package;
 mod panics;
 mod recorded;
 mod repeated_statements;
