@@ -9,6 +9,9 @@
 //! `idle.max`, `idle.min`, `pending_requests`, `timeouts`, and in seconds `create_time`, `wait_time` and `use_time`. The
 //! pools of SQLite are `{file}/readers` and `{file}/writer`, that of PostgreSQL is `{host}:{port}/{database}`.
 //!
+//! PostgreSQL takes the feature `postgres`, and [`Redis`] takes `redis`. Without them the same code compiles, [`Conn`] always
+//! is SQLite's, and a setting that wants either is an error at the start.
+//!
 //! Two things are looked for, by `[telemetry.database]`. A statement that took 500 ms or more gets the event
 //! `db.slow_statement`. One that ran five times or more from one place in the code, in one request, run of a job or message
 //! that begins a trace, is N+1: the span of that gets the event `db.n_plus_one` with the count, the statement's summary and
@@ -21,8 +24,7 @@
 //! Not so BEGIN, COMMIT, batches, and queries with a comment of their own.
 //!
 //! SQLite has one thread for its writer and one for each reader, started when needed. PostgreSQL has a pool of
-//! connections on one thread; it takes the feature `postgres`, and [`Redis`] takes `redis`. Without them the same code
-//! compiles, [`Conn`] always is SQLite's, and a URL of either is an error at the start.
+//! connections on one thread.
 //!
 //! ```
 //! use diesel::prelude::{ExpressionMethods as _, QueryDsl as _};
