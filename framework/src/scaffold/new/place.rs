@@ -19,7 +19,7 @@ pub(super) fn check(directory: &Path) -> Result<(), ScaffoldError> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotADirectory => return occupied("is a file".to_owned()),
+        Err(_) if directory.is_file() => return occupied("is a file".to_owned()),
         Err(error) => return Err(io(error)),
     };
     let names = entries.map(|entry| Ok(entry?.file_name())).collect::<Result<Vec<OsString>, _>>();
