@@ -8,6 +8,12 @@ pub(super) enum ScaffoldError {
     /// Words that make no sense together or by themselves.
     #[error("{0}")]
     Usage(String),
+    /// The place of a new service is not empty.
+    #[error(
+        "nothing was written: {} {there} already; choose another name, or with --path a directory that is empty or not there",
+        .directory.display()
+    )]
+    Occupied { directory: PathBuf, there: String },
     /// Files are there that say something else.
     #[error(
         "nothing was written, because {} there already, with another text: move it away, or choose another name",

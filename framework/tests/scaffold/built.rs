@@ -1,0 +1,97 @@
+//! Two services, built, linted, tested and run as their users would; the others differ from these in what is left out.
+//!
+//! They lie below the target directory and are compiled into it, so that the dependencies of this repository are theirs where
+//! the features are the same, and what is compiled for one run of these tests is there for the next.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use spanbox::testing::{PgServer, PgServerError, Process};
+
+use crate::{new, root};
+
+/// A service on its way.
+struct Built {
+    name: &'static str,
+    directory: PathBuf,
+    target: PathBuf,
+}
+
+impl Built {
+    /// Writes a service, with the versions of this repository.
+    fn new(name: &'static str, options: &[&str]) -> Self {
+        let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let directory = temporary.join("scaffold").join(name);
+        if directory.exists() {
+            fs::remove_dir_all(&directory).unwrap();
+        }
+        new(temporary, &[&[name, "--yes", "--path", directory.to_str().unwrap()][..], options].concat());
+        fs::copy(root().join("Cargo.lock"), directory.join("Cargo.lock")).unwrap();
+        Self { name, directory, target: temporary.parent().unwrap().to_owned() }
+    }
+
+    fn cargo(&self, words: &[&str], environment: &[(&str, &str)]) {
+        let started = Instant::now();
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let output = Command::new(cargo)
+            .args(words)
+            .current_dir(&self.directory)
+            .env("CARGO_TARGET_DIR", &self.target)
+            .env_remove("DATABASE_URL")
+            .envs(environment.iter().copied())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: cargo {}:\n{told}\n{errors}", self.name, words.join(" "));
+        println!("{}: cargo {}: {:.1?}", self.name, words.join(" "), started.elapsed());
+    }
+
+    fn check(&self, environment: &[(&str, &str)]) {
+        self.cargo(&["fmt", "--check"], &[]);
+        self.cargo(&["clippy", "--offline", "--all-targets", "--", "-D", "warnings"], &[]);
+        self.cargo(&["test", "--offline"], environment);
+    }
+}
+
+#[test]
+fn the_default_passes_its_checks_and_runs() {
+    let shop = Built::new("shop", &[]);
+    shop.check(&[]);
+    let data = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", data.path().join("shop.db").display());
+    let service = Process::start(
+        Command::new(shop.target.join("debug/shop")).current_dir(&shop.directory).env_clear().envs([
+            ("PORT", "0"),
+            ("APP_MANAGEMENT__PORT", "0"),
+            ("DATABASE_URL", &url),
+        ]),
+    );
+    let stored = service.post("/api/notes/", r#"{"title":"Bread","body":"Flour and water"}"#);
+    assert!(stored.starts_with("HTTP/1.1 201"), "{stored}");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let answer = service.get("/api/notes/1");
+        let note: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        if note["words"] == 3 {
+            break;
+        }
+        assert!(note["words"].is_null() && Instant::now() < deadline, "{note}");
+    }
+    let (status, log) = service.terminate(Duration::from_secs(20));
+    assert!(status.success(), "{status}: {log}");
+}
+
+/// On PostgreSQL where it is installed, else on SQLite.
+#[test]
+fn one_with_accounts_on_postgresql_and_redis_passes_its_checks() {
+    let till = Built::new("till", &["--auth", "--database", "postgres", "--jobs", "redis"]);
+    match PgServer::start() {
+        Ok(server) => till.check(&[("DATABASE_URL", &server.url())]),
+        Err(PgServerError::NotInstalled) => till.check(&[]),
+        Err(error) => panic!("{error}"),
+    }
+}
