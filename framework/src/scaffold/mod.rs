@@ -58,8 +58,11 @@ where
         Ok(arguments) => arguments,
         // The help and the version are of these, too.
         Err(told) => {
-            let (to, code) = if told.use_stderr() { (err, 2) } else { (out, 0) };
-            return write!(to, "{told}").map_or(1, |()| code);
+            return if told.use_stderr() {
+                write!(err, "{told}").map_or(1, |()| 2)
+            } else {
+                write!(out, "{told}").map_or(1, |()| 0)
+            };
         }
     };
     let outcome = match arguments.command {

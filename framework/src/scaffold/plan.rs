@@ -82,14 +82,28 @@ impl Plan {
         self.files.iter().map(line).collect()
     }
 
-    /// Writes all of it, or nothing where a file is in the way.
-    pub(super) fn carry_out(&self) -> Result<(), ScaffoldError> {
+    /// Whether a file of this path is there, or is made.
+    pub(super) fn has(&self, path: impl AsRef<Path>) -> bool {
+        let path = path.as_ref();
+        self.files.iter().any(|file| file.path == path) || self.root.join(path).exists()
+    }
+
+    /// Whether there is nothing to write.
+    pub(super) fn is_done(&self) -> bool {
+        self.files.iter().all(File::is_same)
+    }
+
+    /// Whether no file is in the way.
+    pub(super) fn check(&self) -> Result<(), ScaffoldError> {
         let in_the_way =
             self.files.iter().filter(|file| file.is_new && file.before.is_some() && !file.is_same());
         let in_the_way: Vec<_> = in_the_way.map(|file| self.root.join(&file.path)).collect();
-        if !in_the_way.is_empty() {
-            return Err(ScaffoldError::There(in_the_way));
-        }
+        if in_the_way.is_empty() { Ok(()) } else { Err(ScaffoldError::There(in_the_way)) }
+    }
+
+    /// Writes all of it, or nothing where a file is in the way.
+    pub(super) fn carry_out(&self) -> Result<(), ScaffoldError> {
+        self.check()?;
         for file in self.files.iter().filter(|file| !file.is_same()) {
             let path = self.root.join(&file.path);
             write(&path, &file.after, file.is_new).map_err(|source| ScaffoldError::Io { path, source })?;

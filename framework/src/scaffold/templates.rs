@@ -1,6 +1,8 @@
 //! The templates of the program, which are files below `framework/templates/` whose names end in `.jinja`.
 
-use minijinja::{Environment, UndefinedBehavior};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
 
 use super::ScaffoldError;
@@ -8,7 +10,8 @@ use super::ScaffoldError;
 /// Each by its path below `framework/templates/`, without `.jinja`.
 static TEMPLATES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/templates.rs"));
 
-/// Renders templates: a block's line leaves no line, and a name that a template was not given is an error.
+/// Renders templates: a block's line leaves no line, and a name that a template was not given is an error. The filter
+/// `quoted` is [`quoted`].
 pub(super) struct Templates {
     environment: Environment<'static>,
 }
@@ -16,10 +19,13 @@ pub(super) struct Templates {
 impl Templates {
     pub(super) fn new() -> Result<Self, ScaffoldError> {
         let mut environment = Environment::new();
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
-        environment.set_keep_trailing_newline(true);
+        let syntax =
+            SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
+        environment
+            .set_syntax(syntax.map_err(|source| ScaffoldError::Template { name: String::new(), source })?);
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_auto_escape_callback(|_| AutoEscape::None);
+        environment.add_filter("quoted", |text: String| quoted(&text));
         for (name, text) in TEMPLATES {
             environment
                 .add_template(name, text)
@@ -37,7 +43,12 @@ impl Templates {
     pub(super) fn render(&self, name: &str, words: impl Serialize) -> Result<String, ScaffoldError> {
         self.environment
             .get_template(name)
-            .and_then(|template| template.render(words))
+            .and_then(|template| template.render(Serde(words)))
             .map_err(|source| ScaffoldError::Template { name: name.to_owned(), source })
     }
+}
+
+/// A string of TOML (TOML 1.0, "String"), of YAML and of JSON in double quotes: what JSON escapes, all of them escape alike.
+pub(super) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }
