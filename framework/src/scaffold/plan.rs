@@ -74,7 +74,7 @@ impl Plan {
                 String::new()
             } else {
                 let before = file.before.as_deref().unwrap_or_default();
-                let added = file.after.lines().filter(|line| !before.lines().any(|old| old == *line));
+                let added = added(before, &file.after).into_iter();
                 added.map(|line| format!("           + {}\n", line.trim())).collect()
             };
             format!("{what:>8}  {}\n{added}", file.path.display())
@@ -110,6 +110,20 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// The lines that a text has more than it had, in their order.
+fn added<'a>(before: &str, after: &'a str) -> Vec<&'a str> {
+    let after: Vec<_> = after.lines().collect();
+    let (mut before, mut added) = (before.lines().peekable(), Vec::new());
+    for (at, line) in after.iter().enumerate() {
+        // What is gone.
+        while before.next_if(|old| !after[at..].contains(old)).is_some() {}
+        if before.next_if(|old| old == line).is_none() && !line.trim().is_empty() {
+            added.push(*line);
+        }
+    }
+    added
 }
 
 fn read(path: &Path) -> Result<Option<String>, ScaffoldError> {

@@ -11,8 +11,9 @@ use crate::shop::Shop;
 const PARTS: &[&str] = &[
     "resource Invoice number:string amount:money due:date",
     "resource InvoiceLine article:string:unique words:text count:int:index large:bigint paid:bool share:float \
-     price:money day:date at:datetime key:uuid:unique article2:string? words2:text? count2:int? large2:bigint? \
-     paid2:bool? share2:float? price2:money? day2:date? at2:datetime? key2:uuid?",
+     price:money day:date at:datetime key:uuid:unique",
+    "resource Maybe article:string?:unique words:text? count:int?:index large:bigint? paid:bool? share:float? \
+     price:money? day:date? at:datetime? key:uuid?",
     "resource Flag raised:bool",
     "module reports",
     "job SendReminder --queue mails",

@@ -59,6 +59,10 @@ fn fields_that_are_none() {
         ("created_at:datetime", "every table has a `created_at` already"),
         ("invoices:int", "name of its table"),
         ("paid:bool:unique", "leave `:unique` out"),
+        (
+            "a:int b:int c:int d:int e:int f:int g:int h:int i:int j:int k:int l:int m:int n:int",
+            "`32-column-tables`",
+        ),
         ("a-b/c:int", "'/' is neither"),
         ("x;drop:int", "';' is neither"),
     ] {

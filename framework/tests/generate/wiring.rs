@@ -34,7 +34,18 @@ pub fn create_app(profile: Option<&str>) -> Service {
     let shop = Shop::with_lib(lib);
     shop.generates("module reports");
     let after = shop.read("src/lib.rs");
-    assert_eq!(added(lib, &after), ["mod reports;", "let service = Service::new(\"shop\", \"1\") // with nothing", "/* yet */ .profile(profile).module(reports::module());"].iter().filter(|line| added(lib, &after).contains(line)).copied().collect::<Vec<_>>());
+    assert_eq!(
+        added(lib, &after),
+        [
+            "mod reports;",
+            "let service = Service::new(\"shop\", \"1\") // with nothing",
+            "/* yet */ .profile(profile).module(reports::module());"
+        ]
+        .iter()
+        .filter(|line| added(lib, &after).contains(line))
+        .copied()
+        .collect::<Vec<_>>()
+    );
     assert!(after.contains("missing_docs\n)]\n\nmod reports;\n\n/* mod old;"), "{after}");
     assert!(after.contains(".profile(profile).module(reports::module());"), "{after}");
 }
@@ -120,11 +131,17 @@ fn a_service_that_describes_nothing_yet_is_described() {
 fn tables_that_may_be_joined_are_listed() {
     let shop = Shop::new();
     let schema = shop.read("src/schema.rs");
-    shop.write("src/schema.rs", &format!("{schema}\ndiesel::allow_tables_to_appear_in_same_query!(notes,);\n"));
+    shop.write(
+        "src/schema.rs",
+        &format!("{schema}\ndiesel::allow_tables_to_appear_in_same_query!(notes,);\n"),
+    );
     shop.generates("resource Invoice number:string");
     let after = shop.read("src/schema.rs");
     assert!(after.contains("}\n\ndiesel::table! {\n    invoices (id) {"), "{after}");
-    assert!(after.ends_with("}\n\ndiesel::allow_tables_to_appear_in_same_query!(notes, invoices);\n"), "{after}");
+    assert!(
+        after.ends_with("}\n\ndiesel::allow_tables_to_appear_in_same_query!(notes, invoices);\n"),
+        "{after}"
+    );
 }
 
 #[test]
@@ -132,7 +149,10 @@ fn where_there_is_no_place_the_line_is_told_and_nothing_is_written() {
     let shop = Shop::new();
     shop.write("src/notes/mod.rs", "//! Notes, which `Module::new(\"x\")` would make.\n");
     let told = shop.refuses("job SendReminder --module notes");
-    assert!(told.contains("src/notes/mod.rs") && told.contains(".job::<send_reminder::SendReminder, _>"), "{told}");
+    assert!(
+        told.contains("src/notes/mod.rs") && told.contains(".job::<send_reminder::SendReminder, _>"),
+        "{told}"
+    );
     let told = shop.refuses("actor Mailer --module notes");
     assert!(told.contains(".actor(\"mailer\", …).start()") && told.contains("add it by hand"), "{told}");
     let shop = Shop::with_lib("pub fn create_app() { Service::new (\"a\") }\n");
@@ -143,7 +163,10 @@ fn where_there_is_no_place_the_line_is_told_and_nothing_is_written() {
 #[test]
 fn jobs_bring_their_tables_and_crates_are_added_once() {
     let shop = Shop::new();
-    let lib = shop.read("src/lib.rs").replace("\n        .with(&jobs::MIGRATIONS)", "").replace("use spanbox::jobs;\n", "");
+    let lib = shop
+        .read("src/lib.rs")
+        .replace("\n        .with(&jobs::MIGRATIONS)", "")
+        .replace("use spanbox::jobs;\n", "");
     shop.write("src/lib.rs", &lib);
     shop.generates("job SendReminder");
     assert!(shop.read("src/lib.rs").contains(".with(&spanbox::jobs::MIGRATIONS);"));

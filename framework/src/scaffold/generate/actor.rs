@@ -21,7 +21,10 @@ impl Actor {
         let name = Name::new(&self.name)?;
         name.check_type()?;
         if ["Actor", "Add", "Addr", "Context", "Handler", "Message"].contains(&name.camel.as_str()) {
-            return Err(ScaffoldError::Usage(format!("`{}` is no name here: actors have another", name.camel)));
+            return Err(ScaffoldError::Usage(format!(
+                "`{}` is no name here: actors have another",
+                name.camel
+            )));
         }
         work.depend(&["actix"], &["actix-web"])?;
         let (module, file) = home(work, &name, self.module.as_deref(), "actor")?;

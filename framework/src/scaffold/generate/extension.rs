@@ -8,7 +8,8 @@ use super::work::Work;
 use crate::scaffold::ScaffoldError;
 
 /// What its file imports.
-const IMPORTED: &[&str] = &["Arc", "Boot", "BoxError", "Check", "Extension", "Installed", "Loader", "Section"];
+const IMPORTED: &[&str] =
+    &["Arc", "Boot", "BoxError", "Check", "Extension", "Installed", "Loader", "Section"];
 
 #[derive(Args)]
 pub(super) struct Extension {
@@ -21,7 +22,10 @@ impl Extension {
         let name = Name::module(&self.name)?;
         name.check_type()?;
         if IMPORTED.contains(&name.camel.as_str()) {
-            return Err(ScaffoldError::Usage(format!("`{}` is no name here: extensions are made of it", name.camel)));
+            return Err(ScaffoldError::Usage(format!(
+                "`{}` is no name here: extensions are made of it",
+                name.camel
+            )));
         }
         let directory = work.service.root.join("src").join(&name.snake);
         if directory.exists() {

@@ -78,7 +78,11 @@ impl Field {
             match modifier {
                 "unique" => unique = true,
                 "index" => index = true,
-                other => return Err(refuse(format!("there is no {other:?}: only `unique` and `index` may follow"))),
+                other => {
+                    return Err(refuse(format!(
+                        "there is no {other:?}: only `unique` and `index` may follow"
+                    )));
+                }
             }
         }
         if unique && matches!(kind, Kind::Bool | Kind::Float | Kind::Money) {
@@ -86,7 +90,10 @@ impl Field {
         }
         let field = Self { unique, index: index && !unique, ..Self::new(name, *kind, optional) };
         if COLUMNS.contains(&field.name.as_str()) {
-            return Err(refuse(format!("every table has a `{}` already, or diesel a meaning for it", field.name)));
+            return Err(refuse(format!(
+                "every table has a `{}` already, or diesel a meaning for it",
+                field.name
+            )));
         }
         Ok(field)
     }
@@ -134,7 +141,8 @@ impl Field {
 fn columns(kind: Kind, column: &str) -> (&'static str, Column, Column) {
     let plain = |sql_type| Column { sql_type, check: None };
     let checked = |sql_type, check: String| Column { sql_type, check: Some(check) };
-    let length = |function: &str, most: u32| checked("TEXT", format!("{function}({column}) BETWEEN 1 AND {most}"));
+    let length =
+        |function: &str, most: u32| checked("TEXT", format!("{function}({column}) BETWEEN 1 AND {most}"));
     let both = |column: Column| (column.clone(), column);
     let (diesel, (sqlite, postgres)) = match kind {
         Kind::String => ("Text", (length("length", 200), length("char_length", 200))),

@@ -27,6 +27,12 @@ impl Job {
     pub(super) fn plan(&self, work: &mut Work) -> Result<(), ScaffoldError> {
         let name = Name::new(&self.name)?;
         name.check_type()?;
+        if ["Job", "JobContext", "JobError", "JobsError", "State", "TestApp"].contains(&name.camel.as_str()) {
+            return Err(ScaffoldError::Usage(format!(
+                "`{}` is no name here: jobs are made of it",
+                name.camel
+            )));
+        }
         let queue = &self.queue;
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ['.', '-', '_'].contains(&c);
         if queue.is_empty() || queue.len() > MAX_QUEUE || !queue.chars().all(fits) {
@@ -40,6 +46,10 @@ impl Job {
         let path = format!("{file}::{}", name.camel);
         let line = format!(".job::<{path}, _>(|_boot| Ok(()))");
         work.line(&format!("src/{module}/mod.rs"), &line, |text| wire::add_job(text, &path))?;
-        work.line(LIB, "static MIGRATIONS: Migrations = ….with(&spanbox::jobs::MIGRATIONS);", wire::add_job_tables)
+        work.line(
+            LIB,
+            "static MIGRATIONS: Migrations = ….with(&spanbox::jobs::MIGRATIONS);",
+            wire::add_job_tables,
+        )
     }
 }

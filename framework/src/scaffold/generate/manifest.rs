@@ -52,7 +52,8 @@ pub(super) fn depend(text: &str, name: &str, section: Section) -> Result<String,
     let Some(table) = table(key) else { return Ok(format!("{}\n\n[{key}]\n{line}\n", text.trim_end())) };
     let header = table.span().ok_or("its dependencies have no table of their own")?;
     let own = table.iter().filter(|(_, item)| item.as_table().is_none_or(Table::is_dotted));
-    let before = own.filter(|(known, _)| *known < name).filter_map(|(known, item)| end_of(table, known, item)).max();
+    let before =
+        own.filter(|(known, _)| *known < name).filter_map(|(known, item)| end_of(table, known, item)).max();
     let at = before.unwrap_or(header.start);
     let end = text[at..].find('\n').map_or(text.len(), |length| at + length);
     Ok([&text[..end], "\n", &line, &text[end..]].concat())
@@ -68,7 +69,8 @@ fn end_of(table: &Table, name: &str, item: &Item) -> Option<usize> {
 /// Adds a feature of spanbox that is not there.
 pub(super) fn feature(text: &str, feature: &str) -> Result<String, &'static str> {
     let document = Document::parse(text).map_err(|_| "it is not TOML")?;
-    let spanbox = document.get("dependencies").and_then(|all| all.get("spanbox")).ok_or("it has no `spanbox`")?;
+    let spanbox =
+        document.get("dependencies").and_then(|all| all.get("spanbox")).ok_or("it has no `spanbox`")?;
     let Some(features) = spanbox.get("features") else {
         let table = spanbox.as_inline_table().and_then(toml_edit::InlineTable::span);
         let end = table.ok_or("spanbox has no table of its own")?.end - 1;
@@ -107,8 +109,14 @@ mod tests {
     fn a_feature_is_added_once_wherever_the_features_are() {
         for (before, after) in [
             (r#"spanbox = { path = "x" }"#, r#"spanbox = { path = "x", features = ["openapi"] }"#),
-            (r#"spanbox = { path = "x", features = [] }"#, r#"spanbox = { path = "x", features = ["openapi"] }"#),
-            ("spanbox = { features = [\n  \"auth\",\n] }", "spanbox = { features = [\n  \"auth\", \"openapi\"] }"),
+            (
+                r#"spanbox = { path = "x", features = [] }"#,
+                r#"spanbox = { path = "x", features = ["openapi"] }"#,
+            ),
+            (
+                "spanbox = { features = [\n  \"auth\",\n] }",
+                "spanbox = { features = [\n  \"auth\", \"openapi\"] }",
+            ),
         ] {
             let text = format!("[dependencies]\n{before}\n");
             let once = feature(&text, "openapi").unwrap();
@@ -128,7 +136,11 @@ mod tests {
         };
         for (name, requirement) in DEPENDENCIES {
             let ours = Document::parse(format!("it = {requirement}")).unwrap();
-            assert_eq!(version(ours.get("it").unwrap()), version(&document["workspace"]["dependencies"][name]), "{name}");
+            assert_eq!(
+                version(ours.get("it").unwrap()),
+                version(&document["workspace"]["dependencies"][name]),
+                "{name}"
+            );
         }
     }
 }

@@ -20,11 +20,16 @@ impl Migration {
         let name = Name::long(&self.name)?;
         let migrations = work.service.migrations.clone();
         if let Some(there) = work.service.migration(&name.snake) {
-            let there = ["sqlite", "postgres"].map(|database| work.service.root.join(&migrations).join(database).join(&there));
-            return Err(ScaffoldError::There(there.into_iter().filter(|directory| directory.exists()).collect()));
+            let there = ["sqlite", "postgres"]
+                .map(|database| work.service.root.join(&migrations).join(database).join(&there));
+            return Err(ScaffoldError::There(
+                there.into_iter().filter(|directory| directory.exists()).collect(),
+            ));
         }
         let directory = work.service.new_migration(&name.snake);
-        for (database, other, called) in [("sqlite", "postgres", "SQLite"), ("postgres", "sqlite", "PostgreSQL")] {
+        for (database, other, called) in
+            [("sqlite", "postgres", "SQLite"), ("postgres", "sqlite", "PostgreSQL")]
+        {
             let below = migrations.join(database).join(&directory);
             for way in ["up", "down"] {
                 let words = json!({ "name": name, "database": called, "other": format!("{other}/{directory}/{way}.sql") });

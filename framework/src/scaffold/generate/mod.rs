@@ -68,7 +68,8 @@ impl Generate {
         let Work { plan, notes, .. } = work;
         if self.dry_run {
             plan.check()?;
-            write!(out, "{}nothing was written: this is what would be, without --dry-run\n", plan.report())?;
+            write!(out, "{}", plan.report())?;
+            writeln!(out, "nothing was written: this is what would be, without --dry-run")?;
             return Ok(());
         }
         plan.carry_out()?;

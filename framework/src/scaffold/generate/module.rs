@@ -55,8 +55,8 @@ pub(super) fn home(
         }
         work.check_module(&home.snake)?;
         work.file(&directory, "module/bare.rs", json!({ "name": home, "file": file }))?;
+        work.wire_module(&home.snake)?;
     }
-    work.wire_module(&home.snake)?;
     work.declare(&directory, &file)?;
     Ok((home.snake, file))
 }

@@ -65,7 +65,14 @@ impl Name {
         let words = snake.replace('_', " ");
         let sentence = words[..1].to_uppercase() + &words[1..];
         let article = if snake.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
-        Self { camel: typed.to_upper_camel_case(), kebab: typed.to_kebab_case(), words, sentence, article, snake }
+        Self {
+            camel: typed.to_upper_camel_case(),
+            kebab: typed.to_kebab_case(),
+            words,
+            sentence,
+            article,
+            snake,
+        }
     }
 
     /// A name that a module, and so a directory, is given.
@@ -114,7 +121,9 @@ impl Name {
             },
         };
         if one == many {
-            return Err(ScaffoldError::Usage(format!("`{one}` is one and many: say with --plural what many are called")));
+            return Err(ScaffoldError::Usage(format!(
+                "`{one}` is one and many: say with --plural what many are called"
+            )));
         }
         Ok((Self::new(&one)?, Self::module(&many)?))
     }
@@ -140,7 +149,8 @@ const IRREGULAR: &[(&str, &str)] = &[
 
 /// What many of something are called in English; the last word of a name counts.
 fn plural_of(one: &str) -> String {
-    let (before, word) = one.rsplit_once('_').map_or(("", one), |(_, word)| (&one[..one.len() - word.len()], word));
+    let (before, word) =
+        one.rsplit_once('_').map_or(("", one), |(_, word)| (&one[..one.len() - word.len()], word));
     let many = match IRREGULAR.iter().find(|(known, _)| *known == word) {
         Some((_, many)) => (*many).to_owned(),
         None if ["s", "x", "z", "ch", "sh"].iter().any(|end| word.ends_with(end)) => format!("{word}es"),
@@ -165,7 +175,8 @@ fn singular(many: &str) -> Option<String> {
     } else if ["ses", "xes", "zes", "ches", "shes"].iter().any(|end| word.ends_with(end)) {
         // Whether it is of a `case` or of a `bus`.
         let stem = word.strip_suffix('s')?;
-        if ["ases", "oses", "uses", "izes"].iter().any(|end| word.ends_with(end)) && !word.ends_with("buses") {
+        if ["ases", "oses", "uses", "izes"].iter().any(|end| word.ends_with(end)) && !word.ends_with("buses")
+        {
             stem.to_owned()
         } else {
             stem.strip_suffix('e')?.to_owned()
@@ -199,7 +210,12 @@ mod tests {
             let (found, of) = Name::one_and_many(one, None).unwrap();
             assert_eq!((found.snake.as_str(), of.snake.as_str()), (one, many));
         }
-        for (many, one) in [("invoices", "invoice"), ("Categories", "category"), ("people", "person"), ("invoice-lines", "invoice_line")] {
+        for (many, one) in [
+            ("invoices", "invoice"),
+            ("Categories", "category"),
+            ("people", "person"),
+            ("invoice-lines", "invoice_line"),
+        ] {
             let (found, of) = Name::one_and_many(many, None).unwrap();
             assert_eq!((found.snake.as_str(), of.snake), (one, many.to_snake_case()));
         }
@@ -213,6 +229,9 @@ mod tests {
         for typed in ["invoice_line", "invoice-line", "invoiceLine", "INVOICE_LINE", "Invoice-Line"] {
             assert_eq!(Name::new(typed).unwrap(), name, "{typed}");
         }
-        assert_eq!((name.kebab.as_str(), name.sentence.as_str(), name.article), ("invoice-line", "Invoice line", "an"));
+        assert_eq!(
+            (name.kebab.as_str(), name.sentence.as_str(), name.article),
+            ("invoice-line", "Invoice line", "an")
+        );
     }
 }

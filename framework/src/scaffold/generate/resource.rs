@@ -92,6 +92,7 @@ impl Resource {
             });
         }
         let words = Words::new(one, many, fields, work.service.library.clone());
+        words.check_columns(work)?;
         work.depend(&words.crates(), &["actix", "serde_json"])?;
         let module = words.many.snake.clone();
         for file in ["mod", "draft", "error", "model", "routes", "store"] {
@@ -119,7 +120,8 @@ impl Resource {
 
     /// Money is written once for a service, and may have been changed since.
     fn money(&self, work: &mut Work) -> Result<(), ScaffoldError> {
-        let there = ["src/money.rs", "src/money/mod.rs"].iter().any(|file| work.service.root.join(file).exists());
+        let there =
+            ["src/money.rs", "src/money/mod.rs"].iter().any(|file| work.service.root.join(file).exists());
         if !there {
             work.file("src/money.rs", "money.rs", ())?;
         }
@@ -167,6 +169,24 @@ impl Words {
         let optional = fields.iter().any(|field| field.optional);
         let unique = fields.iter().filter(|field| field.unique).map(|field| field.words.clone()).collect();
         Self { one, many, fields, has, optional, unique, library }
+    }
+
+    /// Refuses more columns than diesel is built for.
+    fn check_columns(&self, work: &Work) -> Result<(), ScaffoldError> {
+        // The id, and when it was created and updated.
+        let columns = 3 + self.fields.len() + usize::from(self.has.money);
+        let most = [("128-column-tables", 128), ("64-column-tables", 64), ("32-column-tables", 32)]
+            .into_iter()
+            .find_map(|(feature, most)| work.service.manifest.contains(feature).then_some(most))
+            .unwrap_or(16);
+        if columns <= most {
+            return Ok(());
+        }
+        Err(ScaffoldError::Usage(format!(
+            "that makes a table of {columns} columns, and diesel is built for {most}: give the service's diesel the feature \
+             `{}-column-tables`, or make two resources of it",
+            most * 2
+        )))
     }
 
     /// What its code needs.

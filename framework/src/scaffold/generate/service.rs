@@ -25,6 +25,8 @@ pub(super) struct Service {
     pub(super) edition: String,
     /// What its `src/lib.rs` says.
     pub(super) lib: String,
+    /// And its `Cargo.toml`.
+    pub(super) manifest: String,
     /// The directory with one of migrations for each database, below the root or beside it.
     pub(super) migrations: PathBuf,
 }
@@ -33,14 +35,15 @@ impl Service {
     /// The service that a directory belongs to: the first package on the way up from it.
     pub(super) fn find(from: &Path) -> Result<Self, ScaffoldError> {
         let usage = |text: String| ScaffoldError::Usage(text);
-        let start = from.canonicalize().map_err(|source| ScaffoldError::Io { path: from.to_owned(), source })?;
+        let start =
+            from.canonicalize().map_err(|source| ScaffoldError::Io { path: from.to_owned(), source })?;
         for directory in start.ancestors() {
             let path = directory.join("Cargo.toml");
             let Ok(text) = fs::read_to_string(&path) else { continue };
             let manifest = Document::parse(text.as_str())
                 .map_err(|error| usage(format!("{} is not TOML: {}", path.display(), error.message())))?;
             if manifest.get("package").is_some() {
-                return Self::read(directory, &manifest);
+                return Self::read(directory, &manifest, &text);
             }
             return Err(usage(format!(
                 "{} is that of a workspace: go into the directory of the service, or name it with --path",
@@ -54,7 +57,7 @@ impl Service {
         )))
     }
 
-    fn read(root: &Path, manifest: &Document<&str>) -> Result<Self, ScaffoldError> {
+    fn read(root: &Path, manifest: &Document<&str>, source: &str) -> Result<Self, ScaffoldError> {
         let text = |item: Option<&Item>| item.and_then(Item::as_str).map(str::to_owned);
         let package = manifest.get("package");
         let name = text(package.and_then(|package| package.get("name"))).unwrap_or_default();
@@ -66,20 +69,23 @@ impl Service {
             )));
         }
         let path = root.join(LIB);
-        let lib = fs::read_to_string(&path).map_err(|source| ScaffoldError::Io { path: path.clone(), source })?;
+        let lib = fs::read_to_string(&path);
+        let lib = lib.map_err(|source| ScaffoldError::Io { path: path.clone(), source })?;
         if !lib.contains("Service::new") {
             return Err(ScaffoldError::Usage(format!(
                 "{} makes no service: the factory `create_app` with its `Service::new(…)` is expected there",
                 path.display()
             )));
         }
-        let edition = text(package.and_then(|package| package.get("edition"))).unwrap_or_else(|| "2024".to_owned());
+        let edition =
+            text(package.and_then(|package| package.get("edition"))).unwrap_or_else(|| "2024".to_owned());
         Ok(Self {
             root: root.to_owned(),
             library: library.unwrap_or(name).replace('-', "_"),
             edition,
             migrations: migrations(&lib),
             lib,
+            manifest: source.to_owned(),
         })
     }
 
@@ -96,17 +102,20 @@ impl Service {
     /// The directory's name of a migration that is made now: behind all others, also where those have a later date.
     pub(super) fn new_migration(&self, name: &str) -> String {
         let now = Utc::now().naive_utc();
-        let last = self.migration_names().into_iter().filter_map(|known| {
-            NaiveDateTime::parse_from_str(known.get(..VERSION_LENGTH)?, VERSION).ok()
-        });
+        let last = self
+            .migration_names()
+            .into_iter()
+            .filter_map(|known| NaiveDateTime::parse_from_str(known.get(..VERSION_LENGTH)?, VERSION).ok());
         let next = last.max().map_or(now, |last| now.max(last + TimeDelta::seconds(1)));
         format!("{}_{name}", next.format(VERSION))
     }
 
     fn migration_names(&self) -> Vec<String> {
-        let directories = ["sqlite", "postgres"].map(|database| self.root.join(&self.migrations).join(database));
+        let directories =
+            ["sqlite", "postgres"].map(|database| self.root.join(&self.migrations).join(database));
         let entries = directories.iter().filter_map(|directory| fs::read_dir(directory).ok()).flatten();
-        let mut names: Vec<_> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        let mut names: Vec<_> =
+            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
         names.sort();
         names
     }

@@ -28,7 +28,8 @@ pub(super) fn declare(text: &str, name: &str) -> Result<String, Why> {
         if known == name {
             return if body { Err("it has a `mod` of this name with a body") } else { Ok(text.to_owned()) };
         }
-        let above = number.checked_sub(1).map_or("", |above| text[lines[above].start..lines[above].end].trim());
+        let above =
+            number.checked_sub(1).map_or("", |above| text[lines[above].start..lines[above].end].trim());
         if !body && !above.contains("cfg(test)") {
             declared.push((number, known.to_owned()));
         }
@@ -99,7 +100,8 @@ pub(super) fn add_module(text: &str, name: &str) -> Result<String, Why> {
     if has(text, &chain, "module", &format!("({name}::module())")) {
         return Ok(text.to_owned());
     }
-    let known = [BEFORE_EXTENSIONS, &["extension", "describe", "module", "before", "after", "on_error"]].concat();
+    let known =
+        [BEFORE_EXTENSIONS, &["extension", "describe", "module", "before", "after", "on_error"]].concat();
     Ok(append(text, &code, last_of(&chain, &known), &addition))
 }
 
@@ -118,7 +120,9 @@ pub(super) fn add_extension(text: &str, expression: &str) -> Result<String, Why>
 pub(super) fn describe(text: &str, name: &str) -> Result<String, Why> {
     let code = Code::new(text);
     let operations = format!("(&{name}::Api::openapi())");
-    let Some(chain) = code.chain("Description::new", "create_app") else { return describe_first(text, &operations) };
+    let Some(chain) = code.chain("Description::new", "create_app") else {
+        return describe_first(text, &operations);
+    };
     if has(text, &chain, "new", &operations) || has(text, &chain, "with", &operations) {
         return Ok(text.to_owned());
     }
@@ -206,7 +210,8 @@ pub(super) fn add_table(text: &str, name: &str, table: &str) -> Result<String, W
     let code = Code::new(&text);
     let lines = code.lines();
     let about = ["joinable!", "allow_tables_to_appear_in_same_query!"];
-    let first = lines.iter().find(|line| about.iter().any(|name| code.text()[line.start..line.end].contains(name)));
+    let first =
+        lines.iter().find(|line| about.iter().any(|name| code.text()[line.start..line.end].contains(name)));
     Ok(insert(&text, first.map_or(text.len(), |line| line.start), &format!("{table}\n")))
 }
 
@@ -233,7 +238,10 @@ pub(super) fn add_rerun(text: &str, directory: &str) -> Result<String, Why> {
     let code = Code::new(text);
     let main = code.words("fn").find_map(|at| {
         let rest = code.text()[at + 2..].trim_start();
-        rest.strip_prefix("main")?.trim_start().starts_with('(').then(|| code.text()[at..].find('{').map(|open| at + open))?
+        rest.strip_prefix("main")?
+            .trim_start()
+            .starts_with('(')
+            .then(|| code.text()[at..].find('{').map(|open| at + open))?
     });
     Ok(insert(text, main.ok_or("it has no `fn main`")? + 1, &format!("\n    {line}")))
 }
@@ -258,7 +266,8 @@ fn last_of<'a>(chain: &'a [Call], names: &[&str]) -> &'a Call {
 
 /// Whether there is a call with these arguments, however they are laid out.
 fn has(text: &str, chain: &[Call], name: &str, arguments: &str) -> bool {
-    let given = |call: &Call| text[call.open..call.end].split_whitespace().collect::<String>().replace(",)", ")");
+    let given =
+        |call: &Call| text[call.open..call.end].split_whitespace().collect::<String>().replace(",)", ")");
     chain.iter().any(|call| call.name == name && given(call) == arguments)
 }
 
@@ -270,7 +279,8 @@ fn append(text: &str, code: &Code, after: &Call, addition: &str) -> String {
     }
     let line = &text[text[..after.start].rfind('\n').map_or(0, |newline| newline + 1)..];
     let indent = &line[..line.len() - line.trim_start().len()];
-    let deeper = if text[after.start..].starts_with('.') && line.trim_start().starts_with('.') { "" } else { "    " };
+    let deeper =
+        if text[after.start..].starts_with('.') && line.trim_start().starts_with('.') { "" } else { "    " };
     insert(text, end_of_line, &format!("\n{indent}{deeper}{addition}"))
 }
 
