@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-/// All features that services use: as the tests of the workspace are built.
+/// All features that there are: as the tests of the workspace are built, so that nothing is built twice.
 const FEATURES: &[&str] =
     &["auth", "cache", "cli", "client", "cors", "limit", "openapi", "session", "templates", "testing"];
 

@@ -36,7 +36,7 @@ fn snapshot_of(name: &str, words: &str, wanted: &[&str]) {
         if !wanted.iter().any(|part| path.contains(part)) {
             continue;
         }
-        let path = timeless(&format!("/{path}")).replace('/', "_").replace('.', "_");
+        let path = timeless(&format!("/{path}")).replace(['/', '.'], "_");
         assert_snapshot!(format!("{name}{}", path.replace("(time)_", "")), timeless(text));
     }
     for changed in ["src/lib.rs", "src/schema.rs", "tests/it/main.rs"] {
