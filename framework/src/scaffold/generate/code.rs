@@ -237,9 +237,9 @@ mod tests {
     fn what_is_no_code_is_blanked_and_the_rest_stays_where_it_is() {
         for (text, code) in [
             ("a // mod b;\nc", "a          \nc"),
-            ("a /* x /* y */ z */ b", "a                    b"),
-            (r#"a "b\"c" d"#, "a         d"),
-            ("a r#\"b\"c\"# d", "a             d"),
+            ("a /* x /* y */ z */ b", "a                   b"),
+            (r#"a "b\"c" d"#, "a        d"),
+            ("a r#\"b\"c\"# d", "a          d"),
             ("r#type r", "r#type r"),
             ("'a' 'b '\\'' <'c>", "    'b      <'c>"),
             ("'é' ü", "     ü"),

@@ -197,7 +197,7 @@ mod tests {
             ("invoice", "invoices"),
             ("category", "categories"),
             ("day", "days"),
-            ("box", "boxes"),
+            ("tax", "taxes"),
             ("address", "addresses"),
             ("branch", "branches"),
             ("purchase", "purchases"),
