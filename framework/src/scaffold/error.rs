@@ -21,7 +21,7 @@ pub(super) enum ScaffoldError {
     )]
     There(Vec<PathBuf>),
     /// A file of the service is not such that a line could be added to it.
-    #[error("nothing was written: {} has no place for `{line}` that could be found ({why}); add it by hand", .file.display())]
+    #[error("nothing was written: {} has no place for `{line}` that could be found ({why}); add it by hand and run this again", .file.display())]
     NoPlace { file: PathBuf, line: String, why: &'static str },
     /// A template does not work with these words. It is a fault of the program.
     #[error("the template {name}: {source}")]

@@ -74,7 +74,7 @@ impl Plan {
                 String::new()
             } else {
                 let before = file.before.as_deref().unwrap_or_default();
-                let added = file.after.lines().filter(|line| !before.lines().any(|old| old == *line));
+                let added = added(before, &file.after).into_iter();
                 added.map(|line| format!("           + {}\n", line.trim())).collect()
             };
             format!("{what:>8}  {}\n{added}", file.path.display())
@@ -82,20 +82,48 @@ impl Plan {
         self.files.iter().map(line).collect()
     }
 
-    /// Writes all of it, or nothing where a file is in the way.
-    pub(super) fn carry_out(&self) -> Result<(), ScaffoldError> {
+    /// Whether a file of this path is there, or is made.
+    pub(super) fn has(&self, path: impl AsRef<Path>) -> bool {
+        let path = path.as_ref();
+        self.files.iter().any(|file| file.path == path) || self.root.join(path).exists()
+    }
+
+    /// Whether there is nothing to write.
+    pub(super) fn is_done(&self) -> bool {
+        self.files.iter().all(File::is_same)
+    }
+
+    /// Whether no file is in the way.
+    pub(super) fn check(&self) -> Result<(), ScaffoldError> {
         let in_the_way =
             self.files.iter().filter(|file| file.is_new && file.before.is_some() && !file.is_same());
         let in_the_way: Vec<_> = in_the_way.map(|file| self.root.join(&file.path)).collect();
-        if !in_the_way.is_empty() {
-            return Err(ScaffoldError::There(in_the_way));
-        }
+        if in_the_way.is_empty() { Ok(()) } else { Err(ScaffoldError::There(in_the_way)) }
+    }
+
+    /// Writes all of it, or nothing where a file is in the way.
+    pub(super) fn carry_out(&self) -> Result<(), ScaffoldError> {
+        self.check()?;
         for file in self.files.iter().filter(|file| !file.is_same()) {
             let path = self.root.join(&file.path);
             write(&path, &file.after, file.is_new).map_err(|source| ScaffoldError::Io { path, source })?;
         }
         Ok(())
     }
+}
+
+/// The lines that a text has more than it had, in their order.
+fn added<'a>(before: &str, after: &'a str) -> Vec<&'a str> {
+    let after: Vec<_> = after.lines().collect();
+    let (mut before, mut added) = (before.lines().peekable(), Vec::new());
+    for (at, line) in after.iter().enumerate() {
+        // What is gone.
+        while before.next_if(|old| !after[at..].contains(old)).is_some() {}
+        if before.next_if(|old| old == line).is_none() && !line.trim().is_empty() {
+            added.push(*line);
+        }
+    }
+    added
 }
 
 fn read(path: &Path) -> Result<Option<String>, ScaffoldError> {

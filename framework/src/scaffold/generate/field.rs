@@ -1,0 +1,170 @@
+use serde::Serialize;
+
+use super::name::Name;
+use super::reserved::COLUMNS;
+use crate::scaffold::ScaffoldError;
+
+/// What a field can be.
+#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    String,
+    Text,
+    Int,
+    Bigint,
+    Bool,
+    Float,
+    Money,
+    Date,
+    Datetime,
+    Uuid,
+}
+
+/// Each with what it is, for the help and for errors.
+pub(super) const KINDS: &[(&str, Kind, &str)] = &[
+    ("string", Kind::String, "a line of 1 to 200 characters"),
+    ("text", Kind::Text, "1 to 10,000 characters in lines"),
+    ("int", Kind::Int, "a whole number of 32 bits"),
+    ("bigint", Kind::Bigint, "a whole number that JSON keeps exact, of 53 bits"),
+    ("bool", Kind::Bool, "true or false"),
+    ("float", Kind::Float, "a number that is not exact"),
+    ("money", Kind::Money, "an amount in whole minor units, with its currency"),
+    ("date", Kind::Date, "a day"),
+    ("datetime", Kind::Datetime, "a time in UTC, to the microsecond"),
+    ("uuid", Kind::Uuid, "a UUID"),
+];
+
+/// A field of a resource.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Field {
+    pub(super) name: String,
+    pub(super) words: String,
+    pub(super) kind: Kind,
+    pub(super) optional: bool,
+    pub(super) unique: bool,
+    pub(super) index: bool,
+    /// Of the table.
+    pub(super) column: String,
+    /// Its type there, in the words of diesel.
+    pub(super) diesel: &'static str,
+    pub(super) sqlite: Column,
+    pub(super) postgres: Column,
+}
+
+/// How a database has it.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Column {
+    #[serde(rename = "type")]
+    pub(super) sql_type: &'static str,
+    pub(super) check: Option<String>,
+}
+
+impl Field {
+    /// A field as it was typed: `name:type`, `name:type?`, with `:unique` or `:index` behind it.
+    pub(super) fn parse(typed: &str) -> Result<Self, ScaffoldError> {
+        let refuse = |why: String| ScaffoldError::Usage(format!("the field {typed:?}: {why}"));
+        let mut parts = typed.split(':');
+        let name = Name::new(parts.next().unwrap_or_default())?;
+        name.check_sql("column")?;
+        let Some(kind) = parts.next() else {
+            return Err(refuse(format!("say its type, as in `{}:string`; {}", name.snake, known())));
+        };
+        let (kind, optional) = kind.strip_suffix('?').map_or((kind, false), |kind| (kind, true));
+        let Some((_, kind, _)) = KINDS.iter().find(|(known, ..)| *known == kind) else {
+            return Err(refuse(format!("there is no type {kind:?}; {}", known())));
+        };
+        let (mut unique, mut index) = (false, false);
+        for modifier in parts {
+            match modifier {
+                "unique" => unique = true,
+                "index" => index = true,
+                other => {
+                    return Err(refuse(format!(
+                        "there is no {other:?}: only `unique` and `index` may follow"
+                    )));
+                }
+            }
+        }
+        if unique && matches!(kind, Kind::Bool | Kind::Float | Kind::Money) {
+            return Err(refuse("of this type two may well be alike: leave `:unique` out".to_owned()));
+        }
+        let field = Self { unique, index: index && !unique, ..Self::new(name, *kind, optional) };
+        if COLUMNS.contains(&field.name.as_str()) {
+            return Err(refuse(format!(
+                "every table has a `{}` already, or diesel a meaning for it",
+                field.name
+            )));
+        }
+        Ok(field)
+    }
+
+    fn new(name: Name, kind: Kind, optional: bool) -> Self {
+        let column = if kind == Kind::Money { format!("{}_minor", name.snake) } else { name.snake.clone() };
+        let (diesel, sqlite, postgres) = columns(kind, &column);
+        Self {
+            name: name.snake,
+            words: name.words,
+            kind,
+            optional,
+            unique: false,
+            index: false,
+            column,
+            diesel,
+            sqlite,
+            postgres,
+        }
+    }
+
+    /// All fields of a resource.
+    pub(super) fn parse_all(typed: &[String], table: &str) -> Result<Vec<Self>, ScaffoldError> {
+        let fields = typed.iter().map(|typed| Self::parse(typed)).collect::<Result<Vec<_>, _>>()?;
+        let money = fields.iter().any(|field| field.kind == Kind::Money);
+        for field in &fields {
+            let refuse = |why: &str| ScaffoldError::Usage(format!("the field `{}`: {why}", field.name));
+            let others = fields.iter().filter(|other| {
+                other.name == field.name || other.column == field.column || other.column == field.name
+            });
+            if others.count() > 1 {
+                return Err(refuse("there are two of this name"));
+            }
+            if field.column == table {
+                return Err(refuse("diesel allows no column with the name of its table"));
+            }
+            if money && field.name == "currency" {
+                return Err(refuse("a resource with money has it already: leave it out"));
+            }
+        }
+        Ok(fields)
+    }
+}
+
+fn columns(kind: Kind, column: &str) -> (&'static str, Column, Column) {
+    let plain = |sql_type| Column { sql_type, check: None };
+    let checked = |sql_type, check: String| Column { sql_type, check: Some(check) };
+    let length =
+        |function: &str, most: u32| checked("TEXT", format!("{function}({column}) BETWEEN 1 AND {most}"));
+    let both = |column: Column| (column.clone(), column);
+    let (diesel, (sqlite, postgres)) = match kind {
+        Kind::String => ("Text", (length("length", 200), length("char_length", 200))),
+        Kind::Text => ("Text", (length("length", 10_000), length("char_length", 10_000))),
+        Kind::Int => ("Integer", both(plain("INTEGER"))),
+        Kind::Bigint => ("BigInt", both(plain("BIGINT"))),
+        Kind::Bool => ("Bool", (checked("BOOLEAN", format!("{column} IN (0, 1)")), plain("BOOLEAN"))),
+        Kind::Float => ("Double", both(plain("DOUBLE PRECISION"))),
+        Kind::Money => ("BigInt", both(checked("BIGINT", format!("{column} >= 0")))),
+        Kind::Date => ("Date", both(plain("DATE"))),
+        Kind::Datetime => ("Timestamp", both(plain("TIMESTAMP"))),
+        // SQLite has no type of its own for it, and diesel none that both have.
+        Kind::Uuid => ("Text", (length_of_uuid(column, "length"), length_of_uuid(column, "char_length"))),
+    };
+    (diesel, sqlite, postgres)
+}
+
+fn length_of_uuid(column: &str, function: &str) -> Column {
+    Column { sql_type: "TEXT", check: Some(format!("{function}({column}) = 36")) }
+}
+
+fn known() -> String {
+    let kinds: Vec<_> = KINDS.iter().map(|(name, _, what)| format!("`{name}` ({what})")).collect();
+    format!("the types are {}, each with `?` behind it if the field may be absent", kinds.join(", "))
+}
