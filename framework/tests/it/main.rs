@@ -25,6 +25,7 @@ mod repeated_statements;
 mod requests;
 mod sampling;
 mod schedules;
+mod service_commands;
 mod shedding;
 mod streams;
 #[cfg(feature = "templates")]
