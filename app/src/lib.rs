@@ -60,7 +60,9 @@ fn description() -> Description {
         .fold(operations, |description, (kind, status, says)| description.problem(kind, status, says))
 }
 
-/// The commands of the program: those of every service, and `gateway`.
+/// The commands of the program: those of every service, `gateway` and `seed`.
 pub fn commands() -> Cli<fn(Option<&str>) -> Service> {
-    Cli::new(create_app as fn(Option<&str>) -> Service).command::<payments::GatewayCommand>()
+    Cli::new(create_app as fn(Option<&str>) -> Service)
+        .command::<payments::GatewayCommand>()
+        .command::<orders::Seed>()
 }

@@ -16,6 +16,7 @@ mod process;
 mod receipt;
 mod routes;
 mod schema;
+mod seed;
 mod settings;
 mod status;
 mod store;
@@ -33,6 +34,7 @@ use expire::ExpireStaleOrders;
 use live::OrderEvents;
 use process::{ProcessOrder, Processor};
 pub(crate) use receipt::TEMPLATE as RECEIPT;
+pub(crate) use seed::Seed;
 pub(crate) use settings::OrderSettings;
 
 /// So many clients may begin to watch at once.

@@ -152,6 +152,7 @@ pub(crate) struct NewOrder {
     created_at: NaiveDateTime,
     updated_at: NaiveDateTime,
     user_id: Option<i64>,
+    version: i64,
 }
 
 impl NewOrder {
@@ -168,7 +169,15 @@ impl NewOrder {
             created_at: now,
             updated_at: now,
             user_id,
+            version: 1,
         }
+    }
+
+    /// The same as it would be if it had been placed and ended at other times: nobody's, and not to be processed.
+    pub(crate) fn ended(self, status: Status, created_at: NaiveDateTime, updated_at: NaiveDateTime) -> Self {
+        // Placed, taken in hand and ended; or called off before that.
+        let version = if status == Status::Cancelled { 2 } else { 3 };
+        Self { status, created_at, updated_at, version, ..self }
     }
 }
 

@@ -241,6 +241,17 @@ pub(super) async fn delete(conn: &mut Conn, id: i64) -> Result<(), OrderError> {
     Err(OrderError::InProcess(id))
 }
 
+/// The product's name of the newest order whose name holds this text; `%` and `_` in it stand for anything.
+pub(super) async fn newest_named(conn: &mut Conn, text: &str) -> Result<Option<String>, DbError> {
+    let named = orders::table.filter(orders::product_name.like(format!("%{text}%")));
+    query!(conn, c => named
+        .order(orders::id.desc())
+        .select(orders::product_name)
+        .first(c)
+        .await
+        .optional())
+}
+
 /// Where some orders stand, for who watches them: those that are gone are left out.
 pub(super) async fn standing(conn: &mut Conn, ids: Vec<i64>) -> Result<Vec<(i64, i64, Status)>, DbError> {
     query!(conn, c => orders::table

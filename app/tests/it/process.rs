@@ -7,21 +7,21 @@ use std::time::Duration;
 use serde_json::Value;
 use spanbox::testing::{Process, TestDatabase};
 
-fn orders(directory: &Path) -> Command {
+pub(crate) fn orders(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_orders"));
     command.current_dir(directory).env_clear().stdin(Stdio::null());
     command
 }
 
-fn run(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+pub(crate) fn run(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     orders(directory).args(arguments).envs(environment.iter().copied()).output().unwrap()
 }
 
-fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -79,13 +79,30 @@ fn migrations_go_up_and_down_and_production_does_not_apply_them_by_itself() {
     let status = |state: &str| {
         let text = stdout(&run(directory.path(), &["migrate", "status"], &production));
         assert!(text.lines().all(|line| line.starts_with(state)), "{text}");
-        text.lines().count()
+        let json = stdout(&run(directory.path(), &["migrate", "status", "--json"], &production));
+        let states: Vec<Value> = serde_json::from_str(&json).unwrap();
+        assert!(
+            states.iter().all(|it| it["applied"] == (state == "applied") && it["version"].is_string()),
+            "{json}"
+        );
+        assert_eq!(states.len(), text.lines().count());
+        states.len()
     };
     let all = status("pending").to_string();
     assert!(run(directory.path(), &["migrate", "up"], &production).status.success());
     status("applied");
-    let refused = run(directory.path(), &["migrate", "down"], &production);
-    assert!(stderr(&refused).contains("--yes"), "{}", stderr(&refused));
+    for what in ["down", "redo"] {
+        let refused = run(directory.path(), &["migrate", what], &production);
+        assert!(stderr(&refused).contains("--yes"), "{}", stderr(&refused));
+    }
+    let redone = stdout(&run(directory.path(), &["migrate", "redo", "2", "--yes"], &production));
+    let lines: Vec<_> = redone.lines().collect();
+    assert!(
+        matches!(lines[..], [a, b, c, d] if a.starts_with("took back") && b.starts_with("took back")
+        && a.ends_with(d.trim_start_matches("applied ")) && b.ends_with(c.trim_start_matches("applied "))),
+        "{redone}"
+    );
+    status("applied");
     assert!(run(directory.path(), &["migrate", "down", &all, "--yes"], &production).status.success());
     status("pending");
 }
@@ -111,7 +128,9 @@ fn a_taken_port_is_explained() {
     let refused = run(directory.path(), &[], &[("PORT", &port), ("DATABASE_URL", database.url())]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(stderr(&refused).contains(&format!("127.0.0.1:{port}")), "{}", stderr(&refused));
-    assert!(stderr(&refused).contains("another process has the port"), "{}", stderr(&refused));
+    let holder =
+        format!("(pid {}) has the port: stop it, or take another port with PORT", std::process::id());
+    assert!(stderr(&refused).contains(&holder), "{}", stderr(&refused));
 }
 
 #[test]

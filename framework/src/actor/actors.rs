@@ -133,8 +133,14 @@ impl Actors {
         drain::drain(&self.inner.ledger, deadline).await
     }
 
-    fn desk(&self, name: Cow<'static, str>, kind: &'static str, member: Option<usize>) -> Arc<Desk> {
-        let vitals = Arc::new(Vitals::new(name, kind, member));
+    fn desk(
+        &self,
+        name: Cow<'static, str>,
+        kind: &'static str,
+        member: Option<usize>,
+        capacity: usize,
+    ) -> Arc<Desk> {
+        let vitals = Arc::new(Vitals::new(name, kind, member).with_capacity(capacity));
         self.inner.ledger.enter(Arc::clone(&vitals));
         let Inner { telemetry, histograms, causality, .. } = &*self.inner;
         Arc::new(Desk::new(telemetry.clone(), histograms.clone(), *causality, vitals))
@@ -165,7 +171,7 @@ impl Plan {
         A: Actor<Context = Context<A>>,
         F: Fn(&mut Context<A>) -> A + Send + 'static,
     {
-        let desk = self.actors.desk(self.name.clone(), short_name::<A>(), member);
+        let desk = self.actors.desk(self.name.clone(), short_name::<A>(), member, self.capacity);
         let ledger = Arc::clone(&self.actors.inner.ledger);
         let (sender, receiver) = channel(self.capacity);
         let restart = self.restart;
@@ -331,7 +337,7 @@ impl<F> BlockingPoolBuilder<F> {
         F: Fn() -> A + Send + Sync + 'static,
     {
         let Self { plan, threads, factory } = self;
-        let desk = plan.actors.desk(plan.name.clone(), short_name::<A>(), None);
+        let desk = plan.actors.desk(plan.name.clone(), short_name::<A>(), None, plan.capacity);
         let ledger = Arc::clone(&plan.actors.inner.ledger);
         let (sender, receiver) = channel(plan.capacity);
         let addr = Addr::new(sender);

@@ -36,6 +36,11 @@ pub struct ActorSnapshot {
     pub condition: ActorCondition,
     /// Messages in the mailbox: exactly 0 when idle, otherwise the last depth that was measured at an enqueue.
     pub depth: u64,
+    /// How many messages its mailbox takes before it says no; `None` is without limit.
+    pub capacity: Option<usize>,
+    /// How old, in seconds, the oldest message may be that is in the mailbox or in work: as old as the one that was taken
+    /// last. `None` without any, and where neither a meter nor a sampled trace measures.
+    pub oldest: Option<f64>,
     /// When it was started, in seconds of Unix time. All totals count from there, restarts included: a rate or a
     /// mean over less is the difference of two snapshots.
     pub since: f64,
@@ -73,6 +78,7 @@ pub(super) struct Vitals {
     pub(super) name: Cow<'static, str>,
     pub(super) kind: &'static str,
     member: Option<usize>,
+    capacity: Option<usize>,
     since: Stamp,
     outcomes: [AtomicU64; Outcome::ALL.len()],
     depth: AtomicU64,
@@ -132,11 +138,13 @@ fn nanos(duration: Duration) -> u64 {
 }
 
 impl Vitals {
+    /// One with a mailbox that takes any number of messages.
     pub(super) fn new(name: Cow<'static, str>, kind: &'static str, member: Option<usize>) -> Self {
         Self {
             name,
             kind,
             member,
+            capacity: None,
             since: Stamp::now(),
             outcomes: Default::default(),
             depth: AtomicU64::new(0),
@@ -157,6 +165,11 @@ impl Vitals {
             busy_in: AtomicU64::new(0),
             waker: Mutex::new(None),
         }
+    }
+
+    /// With a mailbox that takes so many messages; 0 is without limit.
+    pub(super) fn with_capacity(self, messages: usize) -> Self {
+        Self { capacity: Some(messages).filter(|messages| *messages > 0), ..self }
     }
 
     pub(super) fn count(&self, outcome: Outcome) {
@@ -351,6 +364,8 @@ impl Vitals {
                 ActorCondition::Running
             },
             depth: self.depth(),
+            capacity: self.capacity,
+            oldest: self.oldest().map(|age| age.as_secs_f64()),
             since: self.since.nanos() as f64 / 1e9,
             handled,
             failed: self.progress().saturating_sub(handled),

@@ -3,6 +3,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::holders::{self, Holder};
 use crate::config::{ConfigErrors, closest};
 use crate::data::DbError;
 use crate::jobs::JobsError;
@@ -136,22 +137,27 @@ pub enum BootError {
     Jobs(#[from] JobsError),
     /// The management listener could not listen.
     #[error(
-        "can not listen on {address} for management: {source}; take another port with management.port \
-         (APP_MANAGEMENT__PORT), or set management.optional to start without it"
+        "can not listen on {address} for management: {source}{}; take another port with management.port \
+         (APP_MANAGEMENT__PORT), or set management.optional to start without it",
+        held(.holder.as_deref())
     )]
     Management {
         /// `address:port`.
         address: String,
         /// What the system said.
         source: std::io::Error,
+        /// Who listens there, as far as that can be seen.
+        holder: Option<String>,
     },
     /// The address could not be listened on.
-    #[error("can not listen on {address}: {source}{}", hint(.source, .address))]
+    #[error("can not listen on {address}: {source}{}", hint(.source, .address, .holder.as_deref()))]
     Listen {
         /// `host:port`.
         address: String,
         /// What the system said.
         source: std::io::Error,
+        /// Who listens there, as far as that can be seen.
+        holder: Option<String>,
     },
 }
 
@@ -161,8 +167,28 @@ fn did_you_mean(wrong: &str, known: &[String]) -> String {
         .unwrap_or_default()
 }
 
-fn hint(error: &std::io::Error, address: &str) -> String {
+/// Who has an address that is in use.
+pub(super) fn holder(error: &std::io::Error, address: &str) -> Option<String> {
+    if error.kind() != std::io::ErrorKind::AddrInUse {
+        return None;
+    }
+    let holders = holders::of_address(address);
+    let told = |holder: &Holder| match holder.is_self() {
+        true => "this process itself (server.port and management.port must differ)".to_owned(),
+        false => holder.to_string(),
+    };
+    (!holders.is_empty()).then(|| holders.iter().map(told).collect::<Vec<_>>().join(", "))
+}
+
+fn held(holder: Option<&str>) -> String {
+    holder.map(|holder| format!(": {holder} has it")).unwrap_or_default()
+}
+
+fn hint(error: &std::io::Error, address: &str, holder: Option<&str>) -> String {
     let port = address.rsplit(':').next().unwrap_or_default();
+    if let Some(holder) = holder {
+        return format!("; {holder} has the port: stop it, or take another port with PORT");
+    }
     match error.kind() {
         std::io::ErrorKind::AddrInUse => format!(
             "; another process has the port: find it with `ss -ltnp 'sport = :{port}'`, or take another with PORT"

@@ -7,6 +7,7 @@ use actix_web::http::KeepAlive;
 use actix_web::{App, HttpServer, web};
 
 use super::BootError;
+use super::error::holder;
 use super::running::requests_share;
 use super::unread;
 use crate::actor::Actors;
@@ -75,7 +76,10 @@ impl Listener {
             Some(certificate) => server.bind_rustls_0_23(&address, certificate),
             None => server.bind(&address),
         };
-        let server = bound.map_err(|source| BootError::Listen { address, source })?;
+        let server = bound.map_err(|source| {
+            let holder = holder(&source, &address);
+            BootError::Listen { address, source, holder }
+        })?;
         let addresses = server.addrs();
         let server = server.run();
         let handle = server.handle();

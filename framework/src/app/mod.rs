@@ -26,6 +26,8 @@
 //! ```
 
 mod error;
+mod examine;
+pub(crate) mod holders;
 mod listener;
 mod plan;
 mod ready;

@@ -1,10 +1,13 @@
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 
 use super::BootError;
+use super::error::holder;
+use super::holders;
 use super::listener::Listener;
 use super::reload::Reload;
 use super::running::Running;
@@ -70,6 +73,9 @@ impl Plan {
         self.management = self.start_management(telemetry)?;
         let db = self.open_database(telemetry).await?;
         let actors = Actors::new(telemetry.clone());
+        if let Some(management) = &self.management {
+            management.set_actors(actors.clone());
+        }
         let routes = self.table.infos().into();
         let boot = Boot::new(self.config.clone(), telemetry.clone(), db.clone(), actors.clone(), routes);
         let mut stops = Stops::default();
@@ -253,10 +259,11 @@ impl Plan {
         if !settings.enabled {
             return Ok(None);
         }
-        match Management::start(&settings, telemetry) {
+        match Management::start(&settings, self.name, telemetry) {
             Ok(management) => Ok(Some(management)),
             Err((address, source)) => {
-                let error = BootError::Management { address, source };
+                let holder = holder(&source, &address);
+                let error = BootError::Management { address, source, holder };
                 if !settings.optional {
                     return Err(error);
                 }
@@ -270,6 +277,9 @@ impl Plan {
         let Some(migrations) = self.migrations else { return Ok(None) };
         let settings = self.section::<DatabaseSettings>();
         let db = Db::connect(&settings, telemetry).await?;
+        if let Some(file) = settings.sqlite_file() {
+            tell_of_others(file);
+        }
         if settings.migrate_on_start {
             db.migrate(migrations).await?;
             return Ok(Some(db));
@@ -284,6 +294,30 @@ impl Plan {
             Ok(Some(db))
         } else {
             Err(BootError::Migrations { service: self.name, missing })
+        }
+    }
+}
+
+/// Says who else works on an SQLite file. That is allowed: writes take turns, and a job is run once, whoever leases it. What
+/// a process keeps in its memory it keeps to itself.
+fn tell_of_others(file: &Path) {
+    for other in holders::of_file(file) {
+        let (pid, program) = (other.pid, &other.program);
+        if other.is_alike() {
+            tracing::info!(
+                pid,
+                program,
+                "another process of this service works on the same database file: they write in turn and share the jobs; \
+                 live events and caches in memory know what their own process did"
+            );
+        } else {
+            tracing::warn!(
+                pid,
+                program,
+                file = %file.display(),
+                "another program has the database file open: if it is another service, give each a file of its own with \
+                 DATABASE_URL"
+            );
         }
     }
 }

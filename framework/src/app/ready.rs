@@ -77,6 +77,20 @@ impl Ready {
         self.plan.table.infos()
     }
 
+    /// Where modules have mounted services of actix, whose routes nobody knows: each as a route of the method `*`.
+    #[must_use]
+    pub fn mounts(&self) -> Vec<RouteInfo> {
+        self.plan.table.mounted()
+    }
+
+    pub(super) const fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    pub(super) const fn plan_mut(&mut self) -> &mut Plan {
+        &mut self.plan
+    }
+
     /// The description of its interface, if it has one.
     #[cfg(feature = "openapi")]
     #[must_use]

@@ -231,7 +231,12 @@ impl Service {
             modules
                 .extend(table.check_routes("shedding.exclude", shedding.exclude.iter().map(String::as_str)));
         }
-        let table = table.map_err(|wrong| modules.splice(0..0, wrong).for_each(drop)).ok();
+        let mut table = table.map_err(|wrong| modules.splice(0..0, wrong).for_each(drop)).ok();
+        if let (Some(table), Ok(extensions)) = (&mut table, &extensions) {
+            let around = extensions.iter().flat_map(|extension| extension.surrounds);
+            let around: Vec<String> = around.map(|what| (*what).to_owned()).collect();
+            table.annotate(&around, |method, pattern| self.described_auth(method, pattern));
+        }
         let telemetry = config.as_ref().map(|config| self.setup(config).check()).unwrap_or_default();
         let certificate = config.as_ref().map_or(Ok(None), certificate);
         match (config, certificate, extensions, table) {
@@ -248,6 +253,18 @@ impl Service {
                 modules,
             }),
         }
+    }
+
+    /// Who may ask for a route, as far as the service's description says.
+    #[cfg(feature = "openapi")]
+    fn described_auth(&self, method: &str, pattern: &str) -> Option<String> {
+        self.document.as_ref()?.auth(method, pattern)
+    }
+
+    /// The same without descriptions.
+    #[cfg(not(feature = "openapi"))]
+    fn described_auth(&self, _method: &str, _pattern: &str) -> Option<String> {
+        None
     }
 
     /// What is wrong with the jobs of the modules.

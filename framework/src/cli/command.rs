@@ -38,6 +38,12 @@ impl Shell<'_> {
         Ok(self.output.print(text)?)
     }
 
+    /// Draws a bar on stderr of how far something is, where stderr is a terminal, and nothing elsewhere: to be called again
+    /// and again, and at last with `done` as large as `of`.
+    pub fn progress(&mut self, done: u64, of: u64) {
+        self.output.progress(done, of);
+    }
+
     /// Serves the requests of a service, the program's own or another one, until SIGTERM or Ctrl-C.
     ///
     /// # Errors

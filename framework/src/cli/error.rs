@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::app::{BootError, BootErrors};
+use crate::config::ConfigError;
 use crate::data::DbError;
 use crate::module::BoxError;
 
@@ -15,7 +16,7 @@ pub(super) enum CliError {
     #[error(transparent)]
     Database(#[from] DbError),
     #[error(
-        "this would take tables away with what is in them, in production: say `migrate down --yes` if that is meant"
+        "this would take tables away with what is in them, in production: say `--yes` too if that is meant"
     )]
     Unconfirmed,
     #[error(
@@ -46,6 +47,25 @@ pub(super) enum CliError {
     #[cfg(feature = "openapi")]
     #[error("`{service}` does not say what its interface is: it would be given that with Service::describe")]
     NoDescription { service: &'static str },
+    #[error("{0}")]
+    Setting(#[from] ConfigError),
+    #[error(
+        "nobody answers at {at}: {reason}; is `{service}` running on this machine, or in this container, with these \
+         settings? `{service} config explain management.port` tells where the port comes from"
+    )]
+    Unanswered { service: &'static str, at: String, reason: String },
+    #[error("{at} answers with {status}, which is not how a `{service}` does: is it another program?")]
+    Strange { service: &'static str, at: String, status: u16 },
+    #[error(
+        "the service has no management listener (management.enabled is false), which alone could tell: switch it on for it"
+    )]
+    NoManagement,
+    #[error("{key} is 0, any free port, so nobody knows which: give it a number")]
+    AnyPort { key: &'static str },
+    #[error("{0}")]
+    NotReady(String),
+    #[error("{0} of the findings are failures: each says what to do")]
+    Unwell(usize),
     #[error("{0}")]
     Own(BoxError),
     #[error("{0}")]

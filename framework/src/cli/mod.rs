@@ -1,5 +1,18 @@
-//! The commands that every service has: `serve` (also without a command), `worker`, `jobs`, `config`, `migrate`, and
-//! with the feature `openapi` that.
+//! The commands that every service has.
+//!
+//! | command | does |
+//! |---|---|
+//! | `serve`, or none | serves requests |
+//! | `worker` | runs jobs and serves nothing |
+//! | `jobs` | counts, lists, shows, retries, discards and cancels jobs |
+//! | `actors` | lists the actors of the service that runs, asking its management listener |
+//! | `health` | asks the service that runs whether it is alive, or ready: for containers without `curl` |
+//! | `routes` | lists the routes, with what surrounds each and who may ask |
+//! | `config` | shows the settings; `config explain KEY` every layer's value of one |
+//! | `doctor` | looks for what does not work or will not, and says what to do |
+//! | `migrate` | applies, takes back, redoes and lists migrations |
+//! | `openapi` | prints the description of the interface (feature `openapi`) |
+//! | `completions` | prints the completions for a shell |
 //!
 //! A service's `main` is one line:
 //!
@@ -19,15 +32,24 @@
 //!
 //! A service adds commands of its own by [`Cli`].
 //!
-//! Exit codes: 0 for success, 1 for a failure that is told on stderr, 2 for words that are no command or make none, 130
-//! for a stop that was asked for twice. [`execute`] runs a command within a test.
+//! Exit codes: 0 for success, 1 for a failure that is told on stderr (also what `doctor` found, and a service that is not
+//! healthy), 2 for words that are no command or make none, 130 for a stop that was asked for twice. What prints data has
+//! `--json`. Colours and bars are for terminals alone, and with `NO_COLOR` there are no colours. [`execute`] runs a command
+//! within a test.
 
+mod actors;
+mod ask;
 mod command;
+mod completions;
 mod config;
+mod doctor;
 mod error;
+mod health;
 mod jobs;
 mod migrate;
 mod output;
+mod routes;
+mod text;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -39,9 +61,10 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 pub use command::{Command, Shell};
 
 use crate::app::{Ready, Service, Signals};
+use crate::config::Profile;
 use command::Own;
 use error::CliError;
-use output::Output;
+use output::{Output, Terminal};
 
 /// How long the database may take to close after a command.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -72,11 +95,26 @@ enum Common {
     },
     /// Count, list, show, retry, discard or cancel jobs
     Jobs(jobs::Jobs),
+    /// List the actors of the service that runs
+    Actors(actors::Actors),
+    /// Ask the service that runs whether it is alive, or ready
+    ///
+    /// For the health check of a container, which needs no other program for it. The exit code is 0 or 1.
+    Health(health::Health),
+    /// List the routes, with what surrounds each and who may ask
+    Routes(routes::Routes),
     /// Show the settings as they are, each with where it came from
-    Config {
-        /// As JSON
-        #[arg(long)]
-        json: bool,
+    Config(config::Config),
+    /// Look for what does not work or will not, and say what to do
+    ///
+    /// Settings, secrets, database, disk, migrations, Redis, the clock, ports, limits, the telemetry's variables, the
+    /// collector by a span that is sent to it, and what the extensions and modules check. Nothing is changed. The exit code
+    /// is 1 if anything fails.
+    Doctor(doctor::Doctor),
+    /// Print what makes a shell complete the words of this program
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
     },
     /// Print the description of the interface, as OpenAPI 3.1
     #[cfg(feature = "openapi")]
@@ -172,7 +210,8 @@ impl<F: FnOnce(Option<&str>) -> Service> Cli<F> {
 
     /// Runs the command that the process was called with, as [`run`] does.
     pub fn run(self) -> ExitCode {
-        self.execute(std::env::args_os(), &mut std::io::stdout(), &mut std::io::stderr()).into()
+        let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
+        self.carry_out(std::env::args_os(), Output::new(&mut out, &mut err, Terminal::of_process())).into()
     }
 
     /// Runs a command of these words, as [`execute`] does.
@@ -184,11 +223,18 @@ impl<F: FnOnce(Option<&str>) -> Service> Cli<F> {
     where
         W: IntoIterator<Item: Into<OsString> + Clone>,
     {
-        let mut output = Output::new(out, err);
-        let mut described = Arguments::command();
-        for own in &self.own {
-            described = described.subcommand((own.describe)());
-        }
+        self.carry_out(words, Output::new(out, err, Terminal::default()))
+    }
+
+    fn describe(&self) -> clap::Command {
+        self.own.iter().fold(Arguments::command(), |described, own| described.subcommand((own.describe)()))
+    }
+
+    fn carry_out<W>(self, words: W, mut output: Output<'_>) -> u8
+    where
+        W: IntoIterator<Item: Into<OsString> + Clone>,
+    {
+        let mut described = self.describe();
         let matches = match described.try_get_matches_from_mut(words) {
             Ok(matches) => matches,
             // The help is one of these, too.
@@ -198,7 +244,14 @@ impl<F: FnOnce(Option<&str>) -> Service> Cli<F> {
             }
             Err(told) => return output.print(&told.to_string()).map_or(1, |()| 0),
         };
-        let service = (self.create_app)(matches.get_one::<String>("profile").map(String::as_str));
+        let fresh = self.describe();
+        let profile = match matches.subcommand() {
+            Some(("doctor", doctor)) if doctor.get_flag("production") => {
+                Some(Profile::PRODUCTION.name().to_owned())
+            }
+            _ => matches.get_one::<String>("profile").cloned(),
+        };
+        let service = (self.create_app)(profile.as_deref());
         let name = service.name();
         let own = matches
             .subcommand()
@@ -206,6 +259,13 @@ impl<F: FnOnce(Option<&str>) -> Service> Cli<F> {
         let outcome = match own {
             Some((own, inner)) => own.carry_out(inner, service, &mut output),
             None => match Arguments::from_arg_matches(&matches) {
+                // It does not matter whether the service could start.
+                Ok(Arguments { command: Some(Common::Completions { shell }), .. }) => {
+                    completions::print(shell, fresh, name, &mut output)
+                }
+                Ok(Arguments { command: Some(Common::Doctor(doctor)), .. }) => {
+                    doctor.run(service, &mut output)
+                }
                 Ok(arguments) => carry_out(service, arguments, &mut output),
                 Err(told) => {
                     output.complain(told.format(&mut described));
@@ -238,7 +298,12 @@ fn carry_out(service: Service, arguments: Arguments, output: &mut Output<'_>) ->
         None | Some(Common::Serve) => serve(ready, None),
         Some(Common::Worker { queue }) => serve(ready, Some(queue)),
         Some(Common::Jobs(jobs)) => jobs::run(&ready, jobs, output),
-        Some(Common::Config { json }) => config::show(&ready, json, output),
+        Some(Common::Actors(actors)) => actors.run(&ready, output),
+        Some(Common::Health(health)) => health.run(&ready, output),
+        Some(Common::Routes(routes)) => routes.run(&ready, output),
+        Some(Common::Config(config)) => config::run(&ready, config, output),
+        // Carried out before the service is made ready.
+        Some(Common::Doctor(_) | Common::Completions { .. }) => Ok(()),
         #[cfg(feature = "openapi")]
         Some(Common::Openapi) => match ready.document() {
             Some(document) => output.print(&format!("{}\n", document.text())),

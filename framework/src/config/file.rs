@@ -6,12 +6,17 @@ use figment::value::{Dict, Tag, Value};
 use toml_edit::{Document, Item, TableLike};
 
 use super::layer::{KeyPath, Layer};
+use super::registry::Registry;
 use super::{Origin, Problem};
+use crate::redact::MASK;
 
-/// Reads a file; `None` when there is none.
-pub(super) fn read(path: &Path) -> Result<Option<Layer>, Problem> {
+/// As much of a line is shown.
+const LONGEST: usize = 120;
+
+/// Reads a file; `None` when there is none. The sections that are known tell which of its lines may be shown.
+pub(super) fn read(path: &Path, known: &Registry) -> Result<Option<Layer>, Problem> {
     match std::fs::read_to_string(path) {
-        Ok(text) => parse(&text, path.display().to_string(), |line| Origin::File {
+        Ok(text) => parse(&text, path.display().to_string(), known, |line| Origin::File {
             path: path.to_owned(),
             line: Some(line),
         })
@@ -26,12 +31,19 @@ pub(super) fn read(path: &Path) -> Result<Option<Layer>, Problem> {
 }
 
 /// `origin` makes a line, from 1, into the place that is shown for it.
-pub(super) fn parse(text: &str, name: String, origin: impl Fn(usize) -> Origin) -> Result<Layer, Problem> {
+pub(super) fn parse(
+    text: &str,
+    name: String,
+    known: &Registry,
+    origin: impl Fn(usize) -> Origin,
+) -> Result<Layer, Problem> {
     let document = Document::parse(text).map_err(|error| {
         let (line, column) = error.span().map_or((1, 1), |span| place(text, span.start));
         // Only the message: the error's own Display prints the line, and a secret may stand in it.
         let message = error.message().trim().replace('\n', ", ");
-        Problem::new(origin(line), "", format!("is not TOML at column {column}: {message}"))
+        let shown = shown(text, line, known);
+        let message = format!("is not TOML at column {column}: {message}; the line is `{shown}`");
+        Problem::new(origin(line), "", message)
     })?;
     let mut layer = Layer::new(name);
     let locate =
@@ -90,6 +102,38 @@ fn scalar(value: &toml_edit::Value) -> Value {
         toml_edit::Value::Datetime(time) => Value::from(time.value().to_string()),
         toml_edit::Value::Array(items) => items.iter().map(scalar).collect::<Vec<Value>>().into(),
         toml_edit::Value::InlineTable(table) => dict(table),
+    }
+}
+
+/// A line, from 1, as far as it may be shown: a value only of a setting that is known to be no secret.
+fn shown(text: &str, number: usize, known: &Registry) -> String {
+    let before: Vec<&str> = text.lines().take(number).map(str::trim).collect();
+    let Some((line, before)) = before.split_last() else { return String::new() };
+    let plain = |text: &str| -> String {
+        text.chars().take(LONGEST).map(|c| if c.is_control() { '?' } else { c }).collect()
+    };
+    if line.starts_with('[') {
+        return plain(line);
+    }
+    // Within a text of several lines, a line is not what it seems to be.
+    if before.iter().any(|line| line.contains("\"\"\"") || line.contains("'''")) {
+        return MASK.to_owned();
+    }
+    let Some((key, value)) = line.split_once('=') else {
+        // `port: 80`, as in YAML; anything else may be a value.
+        let key = line.split_once(':').map(|(key, _)| key.trim());
+        let is_known = |key: &&str| known.keys().iter().any(|known| known.ends_with(&format!(".{key}")));
+        return key.filter(is_known).map_or_else(|| MASK.to_owned(), |key| format!("{key}: {MASK}"));
+    };
+    let table = before.iter().rev().find_map(|line| line.strip_prefix('[')).unwrap_or_default();
+    let table = table.trim_start_matches('[').split(']').next().unwrap_or_default();
+    let path = table.split('.').chain(key.split('.')).map(|part| part.trim().trim_matches(['"', '\'']));
+    let mut path = path.filter(|part| !part.is_empty());
+    let section = path.next().and_then(|section| known.get(section)).map(|section| &section.shape);
+    let shape = section.and_then(|shape| path.try_fold(shape, |shape, key| shape.child(key)));
+    match shape {
+        Some(shape) if !shape.conceals() && !value.contains(['=', '#']) => plain(line),
+        _ => plain(key.trim()) + " = " + MASK,
     }
 }
 

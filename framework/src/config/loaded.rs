@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::{ConfigError, Origin, Profile, Section, render, suggest};
+use super::{ConfigError, Origin, Profile, Section, render, suggest, variables};
 
 /// The settings of one service, checked: read once, handed down, cheap to clone.
 ///
@@ -53,6 +53,8 @@ pub struct Explanation {
     pub key: String,
     /// Each layer that sets it, from the default upwards, with its value (secrets masked): the last one wins.
     pub layers: Vec<(Origin, Json)>,
+    /// The variables that set it, the strongest first: `APP_SERVER__PORT`, `PORT`.
+    pub variables: Vec<String>,
 }
 
 impl Config {
@@ -92,7 +94,11 @@ impl Config {
     /// [`ConfigError::UnknownKey`], with a suggestion, when no registered section has the key.
     pub fn explain(&self, key: &str) -> Result<Explanation, ConfigError> {
         match self.entries().iter().find(|entry| entry.key == key) {
-            Some(entry) => Ok(Explanation { key: entry.key.clone(), layers: entry.layers.clone() }),
+            Some(entry) => Ok(Explanation {
+                key: entry.key.clone(),
+                layers: entry.layers.clone(),
+                variables: variables::names_of(key),
+            }),
             None => {
                 let known = self.entries().iter().map(|entry| entry.key.as_str());
                 let suggestion = suggest::closest(key, known).map(str::to_owned);

@@ -205,7 +205,7 @@ impl Loader {
         let mut layers: Vec<Layer> = self.preset(problems).into_iter().collect();
         layers.push(self.defaults.clone());
         for path in files.into_iter().filter(|_| !self.no_files) {
-            match file::read(&path) {
+            match file::read(&path, &self.registry) {
                 Ok(layer) => layers.extend(layer),
                 Err(problem) => problems.push(problem),
             }
@@ -218,7 +218,7 @@ impl Loader {
     fn preset(&self, problems: &mut Vec<Problem>) -> Option<Layer> {
         let name = format!("defaults of {}", self.profile);
         let origin = |_| Origin::ProfileDefault(self.profile.to_string());
-        match file::parse(self.profile.preset()?, name, origin) {
+        match file::parse(self.profile.preset()?, name, &self.registry, origin) {
             Ok(mut layer) => {
                 layer.values.retain(|section, _| self.registry.get(section).is_some());
                 Some(layer)

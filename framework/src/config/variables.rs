@@ -52,6 +52,12 @@ pub(super) fn name_of(key: &str) -> String {
     format!("{PREFIX}{}", key.replace('.', "__").replace('-', "_").to_uppercase())
 }
 
+/// Every variable that sets a key, the strongest first.
+pub(super) fn names_of(key: &str) -> Vec<String> {
+    let plain = PLAIN.iter().filter(|(_, [section, field])| key == format!("{section}.{field}"));
+    std::iter::once(name_of(key)).chain(plain.map(|(name, _)| (*name).to_owned())).collect()
+}
+
 /// The key that `SERVER__TLS__CERTIFICATE` means. What no section knows stays as it is written, in lower case, to be
 /// refused later.
 fn resolve<'a>(key: &str, registry: &'a Registry) -> (KeyPath, Option<&'a Shape>) {

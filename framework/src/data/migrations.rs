@@ -84,6 +84,16 @@ pub struct MigrationState {
     pub applied: bool,
 }
 
+/// What stands behind the version of a migration that this build does not contain.
+const UNKNOWN: &str = " (unknown to this version of the service)";
+
+impl MigrationState {
+    /// Whether the database has it and this build does not.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.name.ends_with(UNKNOWN)
+    }
+}
+
 #[derive(Clone, Copy)]
 pub(super) enum Task {
     Status,
@@ -192,7 +202,7 @@ where
             let unknown =
                 applied.into_iter().filter(|have| known.iter().all(|known| version(known) != *have));
             done.extend(unknown.map(|version| MigrationState {
-                name: format!("{version} (unknown to this version of the service)"),
+                name: format!("{version}{UNKNOWN}"),
                 version,
                 applied: true,
             }));

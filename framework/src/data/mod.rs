@@ -23,7 +23,10 @@
 //! statistics say what asked for it: `/*db_driver='diesel-async',framework='spanbox%3A0.1.0',module='orders',route='…'*/`.
 //! Not so BEGIN, COMMIT, batches, and queries with a comment of their own.
 //!
-//! SQLite has one thread for its writer and one for each reader, started when needed. PostgreSQL has a pool of
+//! SQLite has one thread for its writer and one for each reader, started when needed. Several processes of a service may work
+//! on one file of it on one machine, one that serves beside its workers or another that serves: they write in turn and share
+//! the jobs, and each says at its start who else is there. What is announced ([`Conn::announce`]) and what is cached in memory
+//! stays in its own process. PostgreSQL has a pool of
 //! connections on one thread.
 //!
 //! ```

@@ -13,6 +13,7 @@ type Install = Box<dyn FnOnce(Boot) -> LocalBoxFuture<'static, Result<Live, BoxE
 pub(crate) struct Entry {
     pub(crate) name: &'static str,
     pub(super) after: &'static [&'static str],
+    pub(crate) surrounds: &'static [&'static str],
     settings: fn(&mut Loader),
     install: Install,
 }
@@ -33,7 +34,7 @@ impl Entry {
             };
             telemetry::span("extension.install").attribute("extension.name", E::NAME).run(work).boxed_local()
         });
-        Self { name: E::NAME, after: E::AFTER, settings: E::settings, install }
+        Self { name: E::NAME, after: E::AFTER, surrounds: E::SURROUNDS, settings: E::settings, install }
     }
 
     pub(crate) fn register_settings(&self, loader: &mut Loader) {

@@ -96,6 +96,10 @@ pub trait Extension: Send + 'static {
     /// in which the service was given them.
     const AFTER: &'static [&'static str] = &[];
 
+    /// What it puts around all requests, in a word or two each and the outermost first: for people, the command `routes` lists
+    /// it. Default: nothing.
+    const SURROUNDS: &'static [&'static str] = &[];
+
     /// What it is once it is installed; `()` if there is nothing to look after.
     type Installed: Installed;
 

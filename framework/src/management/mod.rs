@@ -9,11 +9,20 @@
 //! | `GET /metrics` | all metrics, as [`Exposition`](crate::telemetry::Exposition) says |
 //! | `GET /health/live` | the process answers |
 //! | `GET /health/ready` | it takes requests and everything it needs is there, else 503 with what is missing |
+//! | `GET /actors` | the actors of the process, as JSON: see below |
 //! | `GET /log` | the log's levels |
 //! | `PUT /log` | sets them: `info,orders=debug` |
 //! | `PUT /log/{target}` | sets one target's: `debug` |
 //! | `DELETE /log` | goes back to those that are configured |
+//!
+//! `GET /actors` answers `{"service": "orders", "pid": 4711, "actors": […]}`, and 503 before the service has begun to start
+//! its modules. Of each actor, in the order of their start: `name`, `member` of its pool or null, `type`, `state` (`running`,
+//! `restarting`, `stopped`), `mailbox` with its `depth`, `capacity` (null without limit) and `oldest_seconds` (how old the
+//! oldest message may be that is in it or in work; null without any), `handled`, `failed`, `in_flight`, `restarts`, and
+//! `handling` with `handling_seconds` while a handler runs that is measured. Names and numbers alone: no message, no panic's
+//! text.
 
+mod actors;
 mod log;
 mod routes;
 
@@ -26,6 +35,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 
+use crate::actor::Actors;
 use crate::config::ManagementSettings;
 use crate::context;
 use crate::telemetry::Telemetry;
@@ -40,9 +50,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What the routes work on.
 #[derive(Clone)]
 struct Managed {
+    service: &'static str,
     telemetry: Telemetry,
     /// Not there before all checks are known.
     health: Arc<OnceLock<Health>>,
+    /// Not there before any can be.
+    actors: Arc<OnceLock<Actors>>,
 }
 
 /// The listener while it runs.
@@ -50,6 +63,7 @@ pub(crate) struct Management {
     handle: ServerHandle,
     address: SocketAddr,
     health: Arc<OnceLock<Health>>,
+    actors: Arc<OnceLock<Actors>>,
 }
 
 impl Management {
@@ -64,10 +78,16 @@ impl Management {
     /// When called outside an actix `System`.
     pub(crate) fn start(
         settings: &ManagementSettings,
+        service: &'static str,
         telemetry: &Telemetry,
     ) -> Result<Self, (String, io::Error)> {
-        let health = Arc::new(OnceLock::new());
-        let managed = Managed { telemetry: telemetry.clone(), health: Arc::clone(&health) };
+        let (health, actors) = (Arc::default(), Arc::default());
+        let managed = Managed {
+            service,
+            telemetry: telemetry.clone(),
+            health: Arc::clone(&health),
+            actors: Arc::clone(&actors),
+        };
         let server = HttpServer::new(move || {
             let managed = managed.clone();
             // Kept with the application, which lives as long as its worker's thread.
@@ -90,7 +110,7 @@ impl Management {
                 tracing::error!(%error, "the management listener ended with an error");
             }
         });
-        Ok(Self { handle, address, health })
+        Ok(Self { handle, address, health, actors })
     }
 
     /// Where it listens.
@@ -102,6 +122,12 @@ impl Management {
     pub(crate) fn set_health(&self, health: Health) {
         // A service has its checks once.
         let _ = self.health.set(health);
+    }
+
+    /// From now on it tells of these.
+    pub(crate) fn set_actors(&self, actors: Actors) {
+        // A service has one set of them.
+        let _ = self.actors.set(actors);
     }
 
     /// Ends it, whoever is connected.

@@ -4,7 +4,7 @@ use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 
-use super::{Managed, log};
+use super::{Managed, actors, log};
 use crate::telemetry::Exposition;
 use crate::web::{Problem, Readiness, alive, method_not_allowed, without_body};
 
@@ -13,6 +13,7 @@ pub(super) type Answer = Result<HttpResponse, Problem>;
 pub(super) fn configure(config: &mut web::ServiceConfig) {
     config
         .service(read("/metrics", |request, managed| async move { metrics(&request, &managed) }))
+        .service(read("/actors", |_, managed| async move { actors::listed(&managed) }))
         .configure(log::configure)
         .service(read("/health/live", |_, _| async { Ok(alive().await) }))
         .service(read("/health/ready", |_, managed| async move { Ok(ready(&managed).await) }))
@@ -59,8 +60,10 @@ async fn ready(managed: &Managed) -> HttpResponse {
 }
 
 async fn nothing_here(request: HttpRequest) -> HttpResponse {
-    let detail =
-        format!("there is nothing at {}: see /metrics, /health/live, /health/ready, /log", request.path());
+    let detail = format!(
+        "there is nothing at {}: see /metrics, /health/live, /health/ready, /actors, /log",
+        request.path()
+    );
     Problem::not_found(detail).error_response()
 }
 

@@ -17,6 +17,7 @@ struct Scope {
     prefix: String,
     hooks: Hooks,
     guards: Vec<Guard>,
+    middleware: Vec<String>,
     critical: bool,
     outer: Option<&'static str>,
 }
@@ -69,6 +70,7 @@ impl Collector {
         scope.outer = Some(module.name);
         scope.prefix.push_str(module.prefix.trim_end_matches('/'));
         scope.hooks.extend(&module.hooks);
+        scope.middleware.extend(module.middleware.iter().cloned());
         scope.critical |= module.critical;
         scope.guards.extend(module.guards.iter().cloned());
         let hooks = Arc::new(scope.hooks.clone());
@@ -109,6 +111,8 @@ impl Collector {
                 pattern: pattern.clone(),
                 module: module.name.to_owned(),
                 handler: route.handler.to_owned(),
+                middleware: scope.middleware.clone(),
+                auth: route.auth.map(str::to_owned),
             });
             let key = comparable(&pattern);
             let Some(group) = groups.iter_mut().find(|group| comparable(&group.pattern) == key) else {
@@ -165,6 +169,7 @@ impl Collector {
                 module: module.name,
                 configure: Arc::clone(&mount.configure),
                 guards: scope.guards.clone(),
+                middleware: scope.middleware.clone(),
                 hooks: Arc::clone(hooks),
                 critical: scope.critical,
             });

@@ -58,7 +58,7 @@ pub(crate) use table::{RouteTable, configure};
 use crate::config::{Loader, Section};
 use crate::jobs::{Job, Schedule};
 use crate::web::{Check, Hooks, Problem};
-use route::{Guard, Mount, Route};
+use route::{Guard, Mount, Route, hook as hook_name};
 
 /// The setters that name a method.
 macro_rules! methods {
@@ -98,6 +98,8 @@ pub struct Module {
     modules: Vec<Module>,
     hooks: Hooks,
     guards: Vec<Guard>,
+    /// Its hooks and guards by name, for people.
+    middleware: Vec<String>,
     settings: Vec<fn(&mut Loader)>,
     on_start: Vec<boot::OnStart>,
     on_stop: Vec<Stop>,
@@ -118,6 +120,7 @@ impl Module {
             modules: Vec::new(),
             hooks: Hooks::default(),
             guards: Vec::new(),
+            middleware: Vec::new(),
             settings: Vec::new(),
             on_start: Vec::new(),
             on_stop: Vec::new(),
@@ -189,6 +192,7 @@ impl Module {
         F: Fn(HttpRequest) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), Problem>> + 'static,
     {
+        self.middleware.push(hook_name::<F>("before"));
         self.hooks.before.push(Arc::new(move |request| hook(request).boxed_local()));
         self
     }
@@ -198,6 +202,7 @@ impl Module {
     where
         F: Fn(&HttpRequest, &mut HttpResponse) + Send + Sync + 'static,
     {
+        self.middleware.push(hook_name::<F>("after"));
         self.hooks.after.push(Arc::new(hook));
         self
     }
@@ -208,6 +213,7 @@ impl Module {
     where
         F: Fn(&HttpRequest, &Problem) -> Option<HttpResponse> + Send + Sync + 'static,
     {
+        self.middleware.push(hook_name::<F>("on_error"));
         self.hooks.on_error.push(Arc::new(handler));
         self
     }
@@ -225,6 +231,7 @@ impl Module {
     where
         F: Fn(&GuardContext<'_>) -> bool + Send + Sync + 'static,
     {
+        self.middleware.push(hook_name::<F>("guard"));
         self.guards.push(Arc::new(guard));
         self
     }

@@ -45,6 +45,7 @@ pub(super) struct Mounted {
     pub(super) module: &'static str,
     pub(super) configure: Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>,
     pub(super) guards: Vec<Guard>,
+    pub(super) middleware: Vec<String>,
     pub(super) hooks: Arc<Hooks>,
     pub(super) critical: bool,
 }
@@ -76,6 +77,31 @@ impl RouteTable {
 
     pub(crate) fn infos(&self) -> &[RouteInfo] {
         &self.infos
+    }
+
+    /// What is mounted, each as a route for any method.
+    pub(crate) fn mounted(&self) -> Vec<RouteInfo> {
+        let info = |mount: &Mounted| RouteInfo {
+            method: "*".to_owned(),
+            pattern: format!("{}/*", mount.path),
+            module: mount.module.to_owned(),
+            handler: "services of actix".to_owned(),
+            middleware: mount.middleware.clone(),
+            auth: None,
+        };
+        self.mounts.iter().map(info).collect()
+    }
+
+    /// Notes what stands around all routes, the outermost first, and who may ask for each as far as `auth` knows, by method
+    /// and pattern.
+    pub(crate) fn annotate(&mut self, around: &[String], auth: impl Fn(&str, &str) -> Option<String>) {
+        let lists = self.mounts.iter_mut().map(|mount| &mut mount.middleware);
+        for list in lists.chain(self.infos.iter_mut().map(|info| &mut info.middleware)) {
+            list.splice(0..0, around.iter().cloned()).for_each(drop);
+        }
+        for info in &mut self.infos {
+            info.auth = auth(&info.method, &info.pattern).or(info.auth.take());
+        }
     }
 
     /// What of these is no route, as `GET /api/orders/{id}`, one line each; `key` is the setting that names them.

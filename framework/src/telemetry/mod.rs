@@ -87,6 +87,7 @@ mod pairs;
 mod panic;
 mod pipeline;
 mod plan;
+mod probe;
 mod process;
 mod prometheus;
 mod relay;
@@ -120,6 +121,7 @@ pub use levels::LogLevels;
 pub(crate) use operation::{Asking, Operation};
 pub(crate) use panic::panic_message;
 pub use pipeline::{ShutdownReport, SignalReport};
+pub(crate) use probe::Probe;
 pub use prometheus::Exposition;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use prometheus::{Kind, family, label};

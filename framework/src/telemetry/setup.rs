@@ -215,11 +215,23 @@ impl Setup {
         Ok(telemetry)
     }
 
-    fn variables_read(&self) -> Environment {
+    pub(super) const fn info(&self) -> &ServiceInfo {
+        &self.info
+    }
+
+    pub(super) const fn settings_read(&self) -> &TelemetrySettings {
+        &self.settings
+    }
+
+    pub(super) fn variables_read(&self) -> Environment {
         self.environment.clone().unwrap_or_else(Environment::of_process)
     }
 
-    fn plan(&self, environment: &Environment, notices: &mut Notices) -> Result<Plan, Vec<TelemetryError>> {
+    pub(super) fn plan(
+        &self,
+        environment: &Environment,
+        notices: &mut Notices,
+    ) -> Result<Plan, Vec<TelemetryError>> {
         Plan::read(&self.info, &self.settings, &self.log, environment, notices)
     }
 
@@ -233,7 +245,7 @@ impl Setup {
 }
 
 /// `plan` fails with at least one error.
-fn first(mut errors: Vec<TelemetryError>) -> TelemetryError {
+pub(super) fn first(mut errors: Vec<TelemetryError>) -> TelemetryError {
     errors.swap_remove(0)
 }
 

@@ -26,6 +26,7 @@ mod repeated_statements;
 mod requests;
 mod sampling;
 mod schedules;
+mod service_commands;
 mod shedding;
 mod streams;
 #[cfg(feature = "templates")]

@@ -5,13 +5,12 @@ mod desk;
 mod list;
 mod manage;
 mod show;
-mod text;
 mod view;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
-use super::{CLOSE, CliError, Output};
+use super::{CLOSE, CliError, Output, text};
 use crate::app::Ready;
 use crate::jobs::{JobsError, MIGRATIONS, State, check_kind, check_queue};
 use desk::Desk;

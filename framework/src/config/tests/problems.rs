@@ -117,7 +117,28 @@ fn broken_toml_is_reported_with_its_line_and_column_and_without_its_text() {
         problems[1].starts_with("config/development.toml:3: is not TOML at column 1: duplicate"),
         "{problems:?}"
     );
+    assert!(problems[0].ends_with("; the line is `secret_key = ***`"), "{problems:?}");
+    assert!(problems[1].ends_with("; the line is `port = 2`"), "{problems:?}");
     assert!(!problems.concat().contains("hunter2"), "{problems:?}");
+}
+
+#[test]
+fn of_broken_toml_the_line_is_shown_as_far_as_it_is_known_to_be_no_secret() {
+    for (text, shown) in [
+        ("[server]\nport = 80x", "port = 80x"),
+        ("[server\nport = 80", "[server"),
+        ("[server]\nport: 80", "port: ***"),
+        ("[server]\nprot = hunter2", "prot = ***"),
+        ("[server]\nport = 80 secret_key = hunter2", "port = ***"),
+        ("[database]\nurl = postgres://me:hunter2@db/x", "url = ***"),
+        ("[telemetry.headers]\nauthorization = hunter2", "authorization = ***"),
+        ("telemetry.headers.x = hunter2", "telemetry.headers.x = ***"),
+        ("[service]\nsecret_key = \"\"\"\nport = 1\nhunter2", "***"),
+        ("[service]\nsecret_key = [\n  hunter2,\n]", "***"),
+    ] {
+        let problems = Directory::with(&[("default.toml", text)]).problems("development", &[]);
+        assert!(problems[0].ends_with(&format!("; the line is `{shown}`")), "{text}: {problems:?}");
+    }
 }
 
 #[test]

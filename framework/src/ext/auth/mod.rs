@@ -133,6 +133,7 @@ impl Auth {
 
 impl Extension for AuthExtension {
     const NAME: &'static str = "auth";
+    const SURROUNDS: &'static [&'static str] = &["access token"];
     type Installed = Auth;
 
     fn settings(loader: &mut Loader) {

@@ -36,6 +36,7 @@ pub struct Cors;
 
 impl Extension for Cors {
     const NAME: &'static str = "cors";
+    const SURROUNDS: &'static [&'static str] = &["cross-origin"];
     type Installed = ();
 
     fn settings(loader: &mut Loader) {

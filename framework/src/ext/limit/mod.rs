@@ -66,6 +66,7 @@ struct UnknownRoute {
 
 impl Extension for Limit {
     const NAME: &'static str = "limit";
+    const SURROUNDS: &'static [&'static str] = &["rate limits"];
     type Installed = ();
 
     fn settings(loader: &mut Loader) {

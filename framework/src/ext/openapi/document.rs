@@ -23,7 +23,16 @@ pub struct Description {
 #[derive(Clone, Debug)]
 pub struct Document {
     text: Arc<str>,
-    operations: Arc<[(String, String)]>,
+    operations: Arc<[Operation]>,
+}
+
+/// A method and a path that are described.
+#[derive(Clone, Debug)]
+struct Operation {
+    method: String,
+    path: String,
+    /// Who may ask.
+    auth: String,
 }
 
 impl Description {
@@ -56,6 +65,7 @@ impl Description {
     pub(crate) fn finish(self, name: &str, version: &str) -> Document {
         let Self { mut api, problems } = self;
         merge(&mut api, framework());
+        let everywhere = api["security"].clone();
         api["openapi"] = json!("3.1.0");
         api["info"] = json!({ "title": name, "version": version });
         api["components"]["schemas"]["Problem"] = problem_schema(&problems);
@@ -67,7 +77,12 @@ impl Description {
                     else {
                         continue;
                     };
-                    operations.push((method.to_uppercase(), path.clone()));
+                    let security = operation.get("security").unwrap_or(&everywhere);
+                    operations.push(Operation {
+                        method: method.to_uppercase(),
+                        path: path.clone(),
+                        auth: who_may(security),
+                    });
                     describe_answers(operation);
                     // Whatever is not said of it is a problem.
                     operation["responses"]["default"] = json!({ "$ref": "#/components/responses/Problem" });
@@ -87,6 +102,13 @@ impl Document {
         &self.text
     }
 
+    /// Who may ask for a route, if it is described: `public`, `bearer`, `optional bearer`.
+    pub(crate) fn auth(&self, method: &str, pattern: &str) -> Option<String> {
+        let path = plain(pattern);
+        let found = self.operations.iter().find(|it| it.method == method && it.path == path);
+        found.map(|it| it.auth.clone())
+    }
+
     /// How it differs from what is served: routes that have no operation, and operations that have no route. None, if a
     /// test of the service sees to it.
     #[must_use]
@@ -97,7 +119,7 @@ impl Document {
             .map(|route| (route.method.clone(), plain(&route.pattern), &route.handler))
             .collect();
         let described = |method: &str, path: &str| {
-            self.operations.iter().any(|(known, at)| known == method && at == path)
+            self.operations.iter().any(|it| it.method == method && it.path == path)
         };
         let undescribed = served.iter().filter(|(method, path, _)| !described(method, path)).map(
             |(method, path, handler)| {
@@ -107,9 +129,24 @@ impl Document {
         let unserved = self
             .operations
             .iter()
-            .filter(|(method, path)| !served.iter().any(|(known, at, _)| known == method && at == path))
-            .map(|(method, path)| format!("{method} {path} is described and not served"));
+            .filter(|it| !served.iter().any(|(method, at, _)| *method == it.method && *at == it.path))
+            .map(|it| format!("{} {} is described and not served", it.method, it.path));
         undescribed.chain(unserved).collect()
+    }
+}
+
+/// Who may ask, of a list of security requirements, any of which is enough: none is `public`.
+fn who_may(security: &Value) -> String {
+    let any_of = security.as_array().map(Vec::as_slice).unwrap_or_default();
+    let names = |all_of: &Value| {
+        let schemes = all_of.as_object().map(|all_of| all_of.keys().cloned().collect::<Vec<_>>());
+        schemes.unwrap_or_default().join(" and ")
+    };
+    let (nobody, schemes): (Vec<String>, Vec<String>) = any_of.iter().map(names).partition(String::is_empty);
+    match (schemes.is_empty(), nobody.is_empty()) {
+        (true, _) => "public".to_owned(),
+        (false, true) => schemes.join(" or "),
+        (false, false) => format!("optional {}", schemes.join(" or ")),
     }
 }
 
@@ -285,6 +322,20 @@ mod tests {
             ("/{tail:.*}", "/{tail}"),
         ] {
             assert_eq!(plain(pattern), expected);
+        }
+    }
+
+    #[test]
+    fn who_may_ask_is_told_in_words() {
+        for (security, expected) in [
+            (json!(null), "public"),
+            (json!([]), "public"),
+            (json!([{}]), "public"),
+            (json!([{ "bearer": [] }]), "bearer"),
+            (json!([{}, { "bearer": [] }]), "optional bearer"),
+            (json!([{ "bearer": [] }, { "cookie": [], "csrf": [] }]), "bearer or cookie and csrf"),
+        ] {
+            assert_eq!(who_may(&security), expected, "{security}");
         }
     }
 

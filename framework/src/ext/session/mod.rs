@@ -75,6 +75,7 @@ pub struct CookieSessions;
 impl Extension for CookieSessions {
     const NAME: &'static str = "session";
     const AFTER: &'static [&'static str] = &["auth"];
+    const SURROUNDS: &'static [&'static str] = &["session cookie", "CSRF"];
     type Installed = ();
 
     fn settings(loader: &mut Loader) {

@@ -28,6 +28,7 @@ const SELDOM: &[(&str, &[&str])] = &[
             "spanbox.cache.outcome",
         ],
     ),
+    ("takes the command `doctor`", &["doctor.export"]),
     ("takes PostgreSQL", &["db.response.status_code"]),
     ("takes a pool with too few connections", &["db.pool.wait", "db.client.connection.timeouts"]),
     ("takes a worker that is dead or hangs", &["jobs.leases.lost", "jobs.rescued"]),

@@ -143,6 +143,7 @@ pub(super) const SPANS: &[Span] = &[
         .events(&["exception", "db.n_plus_one"]),
     // Start and stop.
     Span::new(SpanKind::Internal, "service.start", "The start of the service.").may_have(&["spanbox.kept"]),
+    Span::new(SpanKind::Internal, "doctor.export", "What `doctor` sends to see whether it arrives."),
     Span::new(SpanKind::Internal, "extension.install", "An extension is installed.").has(&["extension.name"]),
     Span::new(SpanKind::Internal, "service.stop", "The stop of the service, all phases.")
         .may_have(&["spanbox.kept"]),

@@ -1,5 +1,5 @@
-//! How jobs are written to a terminal. What they hold came from outside: nothing of it reaches the terminal that it would
-//! act on.
+//! How things are written to a terminal. What jobs and others hold came from outside: nothing of it reaches the terminal that
+//! it would act on.
 
 use std::time::Duration;
 
