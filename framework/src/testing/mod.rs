@@ -35,6 +35,7 @@ mod postgres;
 mod process;
 mod receiver;
 mod redis;
+mod server;
 mod trace;
 mod watched;
 
