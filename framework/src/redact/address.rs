@@ -55,12 +55,13 @@ const fn is_domain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-') || !byte.is_ascii()
 }
 
-/// A name in a domain that there is: `a@b` and `crate@1.2` are no addresses.
+/// Some label behind the first may be that of a domain: `a@b` and `crate@1.2` are no addresses. What stands behind it, as in
+/// `ann@example.com.2` and `ann@example.com-old`, makes it none the less one.
 fn has_top_level(domain: &[u8]) -> bool {
-    let Some(dot) = domain.iter().rposition(|byte| *byte == b'.') else { return false };
-    let top = &domain[dot + 1..];
-    let letters = top.iter().all(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii());
-    dot > 0 && top.len() >= 2 && (letters || top.starts_with(b"xn--"))
+    let letter = |byte: &u8| byte.is_ascii_alphabetic() || !byte.is_ascii();
+    let mut labels = domain.split(|byte| *byte == b'.');
+    labels.next().is_some_and(|first| !first.is_empty())
+        && labels.any(|label| label.len() >= 2 && label[..2].iter().all(letter))
 }
 
 /// Without the end of a sentence.

@@ -27,6 +27,7 @@ fn addresses_are_found() {
         ("jürgen@bücher.de", "***"),
         ("a@b.co,c@d.org", "***,***"),
         ("x@y.co@z.com", "***"),
+        ("ann@example.com-old, ann@example.com.2 and ann@example.com1", "***, *** and ***"),
     ]);
     assert_untouched(&["@", "a@b", "crate@1.2", "a@b.1", "user@localhost", "@media.example.com", "x@.com"]);
 }
