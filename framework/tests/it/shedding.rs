@@ -213,7 +213,7 @@ async fn jobs_that_are_late_turn_requests_away_until_they_are_done() {
     // One at a time, so that most of them wait.
     let environment = QUICK.iter().chain(&[("APP_JOBS__CONCURRENCY", "1"), ("APP_SHEDDING__JOB_LAG", "1m")]);
     let app = TestApp::start_on(database, create_app, environment.copied()).await;
-    refused_for(&app, "job_lag", || drop(open.send(true))).await;
+    refused_for(&app, "job_lag", || open.send(true).unwrap()).await;
     app.stop().await;
 }
 
