@@ -4,12 +4,13 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::process::Command;
 use std::time::Duration;
 
 use actix_web::web::{self, Bytes, Payload};
 use futures_util::StreamExt as _;
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all};
 use serde_json::Value;
 use spanbox::app::{Service, Signals};
 use spanbox::module::Module;
@@ -111,13 +112,16 @@ async fn upload(address: SocketAddr, path: &str, is_chunked: bool) -> Option<u16
                 _ => return None,
             }
         }
-        let status = String::from_utf8_lossy(&answer).split(' ').nth(1)?.parse().ok();
-        // So that the other side sees an end and no reset.
-        drop(from);
-        status
+        String::from_utf8_lossy(&answer).split(' ').nth(1)?.parse().ok()
     };
-    let both = async { futures_util::join!(send, receive).1 };
-    timeout(PATIENCE, both).await.expect("it is answered or cut off")
+    // Who has an answer sends no more.
+    let answered = async {
+        match futures_util::future::select(pin!(receive), pin!(send)).await {
+            Either::Left((status, _)) => status,
+            Either::Right((_, receive)) => receive.await,
+        }
+    };
+    timeout(PATIENCE, answered).await.expect("it is answered or cut off")
 }
 
 #[actix::test]
