@@ -2,7 +2,7 @@
 
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
-use serde::de::value::Error;
+use serde::de::value::{Error, StrDeserializer};
 use serde_json::{Value, json};
 use spanbox::web::Json;
 
@@ -12,7 +12,10 @@ use crate::money::Amount;
 
 /// As the cursor of a page: none but those that are given out is one.
 pub fn cursor(data: &[u8]) {
-    let read = |text: &str| Cursor::deserialize(IntoDeserializer::<Error>::into_deserializer(text));
+    let read = |text: &str| {
+        let text: StrDeserializer<'_, Error> = text.into_deserializer();
+        Cursor::deserialize(text)
+    };
     let text = String::from_utf8_lossy(data);
     if let Ok(cursor) = read(&text) {
         assert!(cursor.0 > 0, "{text:?} is {cursor}");
