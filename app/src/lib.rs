@@ -1,10 +1,14 @@
 //! The order service, built on spanbox: a folder per module of the service, and the factory that puts them together.
 
 mod accounts;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod money;
 mod orders;
 mod payments;
 mod schema;
+mod stored_as_text;
 
 use diesel_migrations::embed_migrations;
 use spanbox::app::Service;
@@ -27,7 +31,8 @@ static MIGRATIONS: Migrations =
         .with(&FRAMEWORK);
 
 /// The tables of what the service uses of the framework.
-static FRAMEWORK: Migrations = auth::MIGRATIONS.with(&jobs::MIGRATIONS);
+static FRAMEWORK: Migrations = auth::MIGRATIONS.with(&ANSWERS);
+static ANSWERS: Migrations = idempotency::MIGRATIONS.with(&jobs::MIGRATIONS);
 
 /// The service, as `main`, the tests and the benchmarks all start it. Any number of them run in one process.
 ///

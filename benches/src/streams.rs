@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::collector::SERVICE;
-use crate::figures::quantile;
+use crate::figures::{quantile, shown, table};
 use crate::machine::{Machine, memory_of};
 
 /// No change takes longer.
@@ -73,6 +73,8 @@ struct Report {
     alone: f64,
     watched: f64,
     after: f64,
+    /// Seconds from SIGTERM to the end.
+    stopped: f64,
 }
 
 /// Measures, and prints what came of it.
@@ -126,6 +128,11 @@ pub async fn measure(options: &Options) -> Result<(), StreamsError> {
         millis.push(at.saturating_duration_since(*asked).as_secs_f64() * 1e3);
     }
     millis.sort_by(f64::total_cmp);
+    let stopping = Instant::now();
+    let (status, log) = process.terminate(STOP);
+    if !status.success() {
+        return Err(StreamsError::Answer(log));
+    }
     let report = Report {
         machine: Machine::now(),
         clients: options.clients,
@@ -140,18 +147,35 @@ pub async fn measure(options: &Options) -> Result<(), StreamsError> {
         alone,
         watched,
         after,
+        stopped: stopping.elapsed().as_secs_f64(),
     };
-    let stopping = Instant::now();
-    let (status, log) = process.terminate(STOP);
-    if !status.success() {
-        return Err(StreamsError::Answer(log));
-    }
     if options.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        println!("{report:#?}\nstopped in {:.1?}", stopping.elapsed());
+        tell(&report);
     }
     Ok(())
+}
+
+fn tell(report: &Report) {
+    let Report { machine, clients, deaf, changes, received, expected, .. } = report;
+    println!(
+        "{}, {} cores, load {}; {clients} clients and {deaf} that read nothing, {changes} changes",
+        machine.model, machine.cores, machine.load
+    );
+    println!("{} of {} came to whom they were for\n", shown(*received as f64), shown(*expected as f64));
+    let figures = [
+        ("a change until a client has it, p50", "ms", report.p50),
+        ("the same, p99", "ms", report.p99),
+        ("the longest", "ms", report.longest),
+        ("until all clients were there", "s", report.connected),
+        ("memory of the service without clients", "MiB", report.alone),
+        ("with all of them", "MiB", report.watched),
+        ("after the changes", "MiB", report.after),
+        ("from SIGTERM to the end", "s", report.stopped),
+    ];
+    let rows = figures.map(|(what, unit, value)| vec![what.to_owned(), unit.to_owned(), shown(value)]);
+    print!("{}", table(&rows));
 }
 
 async fn revise(address: SocketAddr, number: i64) -> Result<(), StreamsError> {

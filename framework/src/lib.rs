@@ -52,6 +52,9 @@ pub mod config;
 pub mod context;
 pub mod data;
 pub mod ext;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod jobs;
 mod management;
 pub mod module;

@@ -1,8 +1,6 @@
 use chrono::{DateTime, NaiveDateTime, SubsecRound as _, Utc};
-use diesel::backend::Backend;
-use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::deserialize::FromSqlRow;
 use diesel::expression::AsExpression;
-use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::Text;
 use diesel::{Insertable, Queryable, Selectable};
 use serde::{Serialize, Serializer};
@@ -11,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::input::Email;
 use crate::schema::users;
+use crate::stored_as_text::stored_as_text;
 
 /// What a user may do.
 #[derive(AsExpression, Clone, Copy, Debug, FromSqlRow, PartialEq, Eq, Serialize, ToSchema)]
@@ -30,31 +29,13 @@ impl Role {
             Self::Admin => "admin",
         }
     }
-}
 
-impl<DB> ToSql<Text, DB> for Role
-where
-    DB: Backend,
-    str: ToSql<Text, DB>,
-{
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
-        self.as_str().to_sql(out)
+    fn of_text(name: &str) -> Option<Self> {
+        [Self::User, Self::Admin].into_iter().find(|role| role.as_str() == name)
     }
 }
 
-impl<DB> FromSql<Text, DB> for Role
-where
-    DB: Backend,
-    String: FromSql<Text, DB>,
-{
-    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
-        match String::from_sql(bytes)?.as_str() {
-            "user" => Ok(Self::User),
-            "admin" => Ok(Self::Admin),
-            other => Err(format!("the database holds a user with the unknown role `{other}`").into()),
-        }
-    }
-}
+stored_as_text!(Role, "a user with the unknown role");
 
 /// A user as the table holds one.
 #[derive(Clone, Queryable, Selectable)]

@@ -1,11 +1,11 @@
 use std::fmt;
 
-use diesel::backend::Backend;
-use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::deserialize::FromSqlRow;
 use diesel::expression::AsExpression;
-use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::Text;
 use serde::{Deserialize, Serialize, Serializer};
+
+use crate::stored_as_text::stored_as_text;
 
 /// A currency that one can pay in: by its code of ISO 4217, without those that are withdrawn, funds, metals and codes for
 /// tests.
@@ -28,7 +28,12 @@ impl Currency {
         payable.then_some(Self(currency))
     }
 
-    pub(crate) fn code(self) -> &'static str {
+    /// A currency that was withdrawn since an order was placed in it is still its currency.
+    fn of_text(code: &str) -> Option<Self> {
+        iso_currency::Currency::from_code(code).map(Self)
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
         self.0.code()
     }
 
@@ -48,46 +53,23 @@ impl TryFrom<String> for Currency {
 
 impl fmt::Display for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
+        f.write_str(self.as_str())
     }
 }
 
 impl Serialize for Currency {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.code())
+        serializer.serialize_str(self.as_str())
     }
 }
 
-impl<DB> ToSql<Text, DB> for Currency
-where
-    DB: Backend,
-    str: ToSql<Text, DB>,
-{
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
-        self.code().to_sql(out)
-    }
-}
-
-/// A currency that was withdrawn since an order was placed in it is still its currency.
-impl<DB> FromSql<Text, DB> for Currency
-where
-    DB: Backend,
-    String: FromSql<Text, DB>,
-{
-    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
-        let code = String::from_sql(bytes)?;
-        match iso_currency::Currency::from_code(&code) {
-            Some(currency) => Ok(Self(currency)),
-            None => Err(format!("the database holds an order in the unknown currency `{code}`").into()),
-        }
-    }
-}
+stored_as_text!(Currency, "an order in the unknown currency");
 
 #[cfg(test)]
 mod tests {

@@ -54,7 +54,7 @@ impl Change {
         let (id, version) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
         let status = match words.next()? {
             "deleted" => None,
-            status => Some(Status::of(status)?),
+            status => Some(Status::of_text(status)?),
         };
         Some(Self { id, version, status })
     }

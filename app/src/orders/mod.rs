@@ -13,6 +13,8 @@ mod model;
 mod patch;
 mod payment_method;
 mod process;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod properties;
 mod receipt;
 mod routes;
 mod schema;

@@ -1,10 +1,10 @@
-use diesel::backend::Backend;
-use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::deserialize::FromSqlRow;
 use diesel::expression::AsExpression;
-use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::Text;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::stored_as_text::stored_as_text;
 
 /// How an order is paid.
 #[derive(
@@ -29,29 +29,10 @@ impl PaymentMethod {
             Self::Paypal => "paypal",
         }
     }
-}
 
-impl<DB> ToSql<Text, DB> for PaymentMethod
-where
-    DB: Backend,
-    str: ToSql<Text, DB>,
-{
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
-        self.as_str().to_sql(out)
+    fn of_text(name: &str) -> Option<Self> {
+        [Self::CreditCard, Self::DebitCard, Self::Paypal].into_iter().find(|method| method.as_str() == name)
     }
 }
 
-impl<DB> FromSql<Text, DB> for PaymentMethod
-where
-    DB: Backend,
-    String: FromSql<Text, DB>,
-{
-    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
-        match String::from_sql(bytes)?.as_str() {
-            "credit_card" => Ok(Self::CreditCard),
-            "debit_card" => Ok(Self::DebitCard),
-            "paypal" => Ok(Self::Paypal),
-            other => Err(format!("the database holds an order with the payment method `{other}`").into()),
-        }
-    }
-}
+stored_as_text!(PaymentMethod, "an order with the payment method");

@@ -88,7 +88,7 @@ impl Processor {
         let payment = Payment {
             order_id: order.id,
             amount: order.amount(),
-            currency: order.currency.code(),
+            currency: order.currency.as_str(),
             method: order.payment_method.as_str(),
         };
         match self.payments.process_payment(payment).await {

@@ -1,10 +1,10 @@
-use diesel::backend::Backend;
-use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::deserialize::FromSqlRow;
 use diesel::expression::AsExpression;
-use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::Text;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::stored_as_text::stored_as_text;
 
 /// Where an order stands: `pending → processing → completed | failed`; `pending → cancelled` by its client; or `failed`
 /// from `pending` and `processing` when nobody processes it any more.
@@ -36,7 +36,7 @@ impl Status {
     }
 
     /// The status of a name.
-    pub(crate) fn of(name: &str) -> Option<Self> {
+    pub(crate) fn of_text(name: &str) -> Option<Self> {
         let all = [Self::Pending, Self::Processing, Self::Completed, Self::Failed, Self::Cancelled];
         all.into_iter().find(|status| status.as_str() == name)
     }
@@ -56,24 +56,4 @@ impl Status {
     }
 }
 
-impl<DB> ToSql<Text, DB> for Status
-where
-    DB: Backend,
-    str: ToSql<Text, DB>,
-{
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
-        self.as_str().to_sql(out)
-    }
-}
-
-impl<DB> FromSql<Text, DB> for Status
-where
-    DB: Backend,
-    String: FromSql<Text, DB>,
-{
-    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
-        let text = String::from_sql(bytes)?;
-        Self::of(&text)
-            .ok_or_else(|| format!("the database holds an order with the unknown status `{text}`").into())
-    }
-}
+stored_as_text!(Status, "an order with the unknown status");

@@ -47,7 +47,7 @@ pub(super) async fn events(
     let id = id.into_inner();
     let seen = last.0.map(|text| version(&text)).transpose()?.unwrap_or_default();
     // Before the order is read, so that no change falls between the two.
-    let changes = hub.get_ref().ask(Watch { order: id }, PATIENCE).await.map_err(Problem::internal)??;
+    let changes = hub.get_ref().ask(Watch { order: id }, PATIENCE).await??;
     let order = db.read(async move |conn| store::find_for(conn, caller, id).await).await?;
     let now = Change { id, version: order.version, status: Some(order.status) };
     if now.is_last() && seen >= now.version {

@@ -113,7 +113,7 @@ async fn create(
     let key = idempotency_key(&request)?;
     let amount = charge.amount.in_currency(charge.currency);
     let amount = amount.map_err(|error| Problem::invalid("amount", error.to_string()))?;
-    match simulator.charge(key, amount, charge.currency.code()).await? {
+    match simulator.charge(key, amount, charge.currency.as_str()).await? {
         Verdict::Charged { transaction_id: id } => {
             Ok(HttpResponse::Created().json(ChargeAnswer::Succeeded { id }))
         }

@@ -19,11 +19,15 @@
 
 mod baggage;
 mod propagation;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod properties;
 mod request_id;
 mod spawn;
+mod trace_context;
 
-pub(crate) use baggage::{Border, with_allowed_baggage};
+pub(crate) use baggage::{Baggage, Border, with_allowed_baggage};
 pub(crate) use propagation::Propagators;
 pub use propagation::{extract, inject};
 pub use request_id::RequestId;
 pub use spawn::spawn;
+pub(crate) use trace_context::TraceContext;

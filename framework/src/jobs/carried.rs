@@ -4,9 +4,8 @@ use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry::trace::TraceContextExt as _;
-use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
-use crate::context::with_allowed_baggage;
+use crate::context::{Baggage, TraceContext, with_allowed_baggage};
 
 /// The least that the W3C recommendation (Trace Context, 3.3.1.5) wants carried; longer lists are left behind whole.
 const MAX_TRACESTATE: usize = 512;
@@ -28,11 +27,11 @@ impl Carried {
     pub fn capture(cx: &Context, keys: &[&str]) -> Self {
         let mut headers = HashMap::new();
         if cx.span().span_context().is_valid() {
-            TraceContextPropagator::new().inject_context(cx, &mut headers);
+            TraceContext::new().inject_context(cx, &mut headers);
         }
         if !keys.is_empty() && !cx.baggage().is_empty() {
             let allowed = with_allowed_baggage(cx, |key| keys.contains(&key));
-            BaggagePropagator::new().inject_context(&allowed, &mut headers);
+            Baggage::new().inject_context(&allowed, &mut headers);
         }
         let mut header = |name: &str| headers.remove(name).filter(|value: &String| !value.is_empty());
         Self {
@@ -47,10 +46,10 @@ impl Carried {
     pub fn restore(&self, base: &Context) -> Context {
         let mut cx = base.clone();
         if self.traceparent.is_some() {
-            cx = TraceContextPropagator::new().extract_with_context(&cx, &Headers(self));
+            cx = TraceContext::new().extract_with_context(&cx, &Headers(self));
         }
         if self.baggage.is_some() {
-            cx = BaggagePropagator::new().extract_with_context(&cx, &Headers(self));
+            cx = Baggage::new().extract_with_context(&cx, &Headers(self));
         }
         cx
     }

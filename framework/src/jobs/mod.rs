@@ -86,7 +86,13 @@ pub(crate) use name::{check_names, kind as check_kind, queue as check_queue};
 pub use policy::{Causality, Policy};
 #[cfg(feature = "testing")]
 pub(crate) use run::TICK;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub use run::properties::job_payload;
 pub use run::{Runner, RunnerReport};
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub use schedule::properties::cron;
 pub use schedule::{Schedule, ScheduleError};
 pub use schema::MIGRATIONS;
 pub use settings::{JobsSettings, QueueSettings, RateSettings, Transport};

@@ -29,6 +29,7 @@
 //! assert_eq!(products.name(), "products");
 //! ```
 
+mod asked;
 mod boot;
 mod collect;
 mod health;

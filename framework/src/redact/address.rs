@@ -8,17 +8,20 @@ const MAX_DOMAIN: usize = 255;
 
 /// Each `@`, also as a URL writes it, is looked around no further than an address can reach.
 pub(super) fn find(text: &[u8], found: &mut Found) {
+    let mut host = None;
     for at in 0..text.len() {
         let width = match text[at] {
             b'@' => 1,
             b'%' if text[at..].starts_with(b"%40") => 3,
             b':' if text[at..].starts_with(b"://") => {
-                userinfo(text, at + 3, found);
+                let end = userinfo(text, at + 3);
+                host = end.or(host);
+                found.extend(end.map(|end| at + 3..end));
                 continue;
             }
             _ => continue,
         };
-        if found.last().is_some_and(|userinfo| userinfo.end == at) {
+        if host == Some(at) {
             // What follows is a host, and no secret.
             continue;
         }
@@ -33,17 +36,13 @@ pub(super) fn find(text: &[u8], found: &mut Found) {
     }
 }
 
-/// What stands between `://` and the last `@` before the host's end.
-fn userinfo(text: &[u8], start: usize, found: &mut Found) {
+/// Where what stands between `://` and the last `@` before the host's end has its end.
+fn userinfo(text: &[u8], start: usize) -> Option<usize> {
     let authority = text[start..].iter().take_while(|byte| {
         !byte.is_ascii_whitespace() && !matches!(byte, b'/' | b'?' | b'#' | b'"' | b'<' | b'>' | b'`')
     });
     let authority = &text[start..start + authority.count()];
-    if let Some(at) = authority.iter().rposition(|byte| *byte == b'@')
-        && at > 0
-    {
-        found.push(start..start + at);
-    }
+    authority.iter().rposition(|byte| *byte == b'@').filter(|at| *at > 0).map(|at| start + at)
 }
 
 const fn is_local(byte: u8) -> bool {
@@ -56,12 +55,13 @@ const fn is_domain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-') || !byte.is_ascii()
 }
 
-/// A name in a domain that there is: `a@b` and `crate@1.2` are no addresses.
+/// Some label behind the first may be that of a domain: `a@b` and `crate@1.2` are no addresses. What stands behind it, as in
+/// `ann@example.com.2` and `ann@example.com-old`, makes it none the less one.
 fn has_top_level(domain: &[u8]) -> bool {
-    let Some(dot) = domain.iter().rposition(|byte| *byte == b'.') else { return false };
-    let top = &domain[dot + 1..];
-    let letters = top.iter().all(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii());
-    dot > 0 && top.len() >= 2 && (letters || top.starts_with(b"xn--"))
+    let letter = |byte: &u8| byte.is_ascii_alphabetic() || !byte.is_ascii();
+    let mut labels = domain.split(|byte| *byte == b'.');
+    labels.next().is_some_and(|first| !first.is_empty())
+        && labels.any(|label| label.len() >= 2 && label[..2].iter().all(letter))
 }
 
 /// Without the end of a sentence.

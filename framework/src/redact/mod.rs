@@ -22,6 +22,8 @@ mod names;
 mod number;
 mod pair;
 mod pii;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod properties;
 mod redactor;
 mod secret;
 #[cfg(test)]

@@ -26,6 +26,8 @@ fn addresses_are_found() {
         ("/users/ann%40example.com/orders", "/users/***/orders"),
         ("jürgen@bücher.de", "***"),
         ("a@b.co,c@d.org", "***,***"),
+        ("x@y.co@z.com", "***"),
+        ("ann@example.com-old, ann@example.com.2 and ann@example.com1", "***, *** and ***"),
     ]);
     assert_untouched(&["@", "a@b", "crate@1.2", "a@b.1", "user@localhost", "@media.example.com", "x@.com"]);
 }

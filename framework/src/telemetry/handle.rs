@@ -8,7 +8,6 @@ use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState, TracerProvider as _};
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tracing::Dispatch;
 use tracing::dispatcher::DefaultGuard;
@@ -22,7 +21,7 @@ use super::repeats::Repeats;
 use super::runtimes::{self, Runtimes};
 use super::scrub::{ScrubbedMeters, Scrubber};
 use crate::config::{BaggageSettings, DatabaseTelemetrySettings, LimitSettings};
-use crate::context::{Border, Propagators};
+use crate::context::{Border, Propagators, TraceContext};
 use crate::redact::Redactor;
 
 /// The instrumentation scope of every span and metric that the framework itself records.
@@ -267,7 +266,7 @@ impl Telemetry {
         let Rules { propagators: Propagators { trace_context, baggage }, border, .. } = &self.inner.rules;
         let mut propagators: Vec<Box<dyn TextMapPropagator + Send + Sync>> = Vec::new();
         if *trace_context {
-            propagators.push(Box::new(TraceContextPropagator::new()));
+            propagators.push(Box::new(TraceContext::new()));
         }
         if *baggage {
             propagators.push(Box::new(border.clone()));

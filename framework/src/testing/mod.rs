@@ -40,6 +40,7 @@ mod postgres;
 mod process;
 mod receiver;
 mod redis;
+mod server;
 mod trace;
 mod watched;
 

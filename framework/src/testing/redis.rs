@@ -1,16 +1,7 @@
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-use rustix::process::Signal;
-use tempfile::TempDir;
+use std::net::SocketAddr;
 
 use super::installed::redis_server;
-use super::watched::{Watched, free_address};
-
-/// How long the server may take to answer; a busy machine needs a few seconds, and so does a long log.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+use super::server::{Failed, Server};
 
 /// A private Redis server: its own data in a temporary directory, appended to a log at each write, and a port on the
 /// loopback address. It stops when this is dropped, and when the process ends.
@@ -27,12 +18,7 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// # Ok::<_, spanbox::testing::RedisServerError>(())
 /// ```
 #[derive(Debug)]
-pub struct RedisServer {
-    binary: PathBuf,
-    directory: TempDir,
-    address: SocketAddr,
-    running: Option<Watched>,
-}
+pub struct RedisServer(Server);
 
 /// Why there is no private Redis server.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +37,12 @@ pub enum RedisServerError {
     },
 }
 
+impl From<Failed> for RedisServerError {
+    fn from(Failed { step, said }: Failed) -> Self {
+        Self::Failed { step, said }
+    }
+}
+
 impl RedisServer {
     /// Starts a server without data; ready when this returns. It blocks.
     ///
@@ -59,12 +51,7 @@ impl RedisServer {
     /// [`RedisServerError`].
     pub fn start() -> Result<Self, RedisServerError> {
         let binary = redis_server().ok_or(RedisServerError::NotInstalled)?;
-        let directory = tempfile::Builder::new()
-            .prefix("redis-")
-            .tempdir()
-            .map_err(|error| failed("making its directory", error))?;
-        let address = free_address().map_err(|error| failed("finding a free port", error))?;
-        let mut server = Self { binary, directory, address, running: None };
+        let mut server = Self(Server::new(binary, "redis-")?);
         server.start_again()?;
         Ok(server)
     }
@@ -72,13 +59,13 @@ impl RedisServer {
     /// `redis://address:port`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis://{}", self.address)
+        format!("redis://{}", self.address())
     }
 
     /// Where it listens, also while it is stopped.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        self.0.address()
     }
 
     /// Stops the server in order; its data stays for [`RedisServer::start_again`]. It blocks.
@@ -87,9 +74,7 @@ impl RedisServer {
     ///
     /// [`RedisServerError::Failed`], also when it does not run.
     pub fn stop(&mut self) -> Result<(), RedisServerError> {
-        const STEP: &str = "stopping the server";
-        let running = self.running.take().ok_or_else(|| failed(STEP, "it does not run"))?;
-        running.stop().map_err(|error| failed(STEP, error))
+        Ok(self.0.stop()?)
     }
 
     /// Kills the server, as `kill -9` does. It blocks until the process is gone.
@@ -98,8 +83,7 @@ impl RedisServer {
     ///
     /// [`RedisServerError::Failed`], also when it does not run.
     pub fn kill(&mut self) -> Result<(), RedisServerError> {
-        self.signal("killing the server", Signal::KILL)?;
-        self.stop()
+        Ok(self.0.kill()?)
     }
 
     /// Stops the server where it is (SIGSTOP): its connections stay, and nothing answers.
@@ -108,7 +92,7 @@ impl RedisServer {
     ///
     /// [`RedisServerError::Failed`], also when it does not run.
     pub fn pause(&self) -> Result<(), RedisServerError> {
-        self.signal("pausing the server", Signal::STOP)
+        Ok(self.0.pause()?)
     }
 
     /// Lets a server that was paused go on.
@@ -117,7 +101,7 @@ impl RedisServer {
     ///
     /// [`RedisServerError::Failed`], also when it does not run.
     pub fn resume(&self) -> Result<(), RedisServerError> {
-        self.signal("letting the server go on", Signal::CONT)
+        Ok(self.0.resume()?)
     }
 
     /// Starts the server that was stopped or killed, on the same data and port; ready when this returns. It blocks.
@@ -126,59 +110,23 @@ impl RedisServer {
     ///
     /// [`RedisServerError::Failed`], also when it runs.
     pub fn start_again(&mut self) -> Result<(), RedisServerError> {
-        if self.running.is_some() {
-            return Err(failed("starting the server", "it runs already"));
-        }
-        let running = Watched::start(&self.binary, self.directory.path(), &self.arguments());
-        let running = self.running.insert(running.map_err(|error| failed("starting the server", error))?);
-        let deadline = Instant::now() + READY_WITHIN;
-        loop {
-            if answers(self.address) {
-                return Ok(());
-            }
-            if Instant::now() > deadline || !running.is_alive() {
-                let log = std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
-                return Err(failed("starting the server", log));
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    fn signal(&self, step: &'static str, signal: Signal) -> Result<(), RedisServerError> {
-        let running = self.running.as_ref().ok_or_else(|| failed(step, "it does not run"))?;
-        running.signal(signal).map_err(|error| failed(step, error))
-    }
-
-    fn arguments(&self) -> Vec<String> {
-        let (ip, port) = (self.address.ip().to_string(), self.address.port().to_string());
-        let directory = self.directory.path().display().to_string();
+        let (ip, port) = (self.address().ip().to_string(), self.address().port().to_string());
+        let directory = self.0.directory().display().to_string();
         let fixed = ["--appendonly", "yes", "--save", "", "--daemonize", "no"];
         let own = ["--port", &port, "--bind", &ip, "--dir", &directory];
-        own.iter().chain(&fixed).map(|word| (*word).to_owned()).collect()
+        let words: Vec<_> = own.iter().chain(&fixed).map(|word| (*word).to_owned()).collect();
+        // It answers with what it holds, and not that it still loads it.
+        Ok(self.0.start(&words, b"PING\r\n", b"+PONG")?)
     }
-}
-
-/// Whether it answers with what it holds, and not that it still loads it.
-fn answers(address: SocketAddr) -> bool {
-    let ask = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect_timeout(&address, READY_WITHIN)?;
-        stream.set_read_timeout(Some(READY_WITHIN))?;
-        stream.write_all(b"PING\r\n")?;
-        let mut answer = [0; 5];
-        stream.read_exact(&mut answer)?;
-        Ok(answer == *b"+PONG")
-    };
-    ask().unwrap_or(false)
-}
-
-fn failed(step: &'static str, said: impl std::fmt::Display) -> RedisServerError {
-    RedisServerError::Failed { step, said: said.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead as _, BufReader};
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpStream;
+    use std::time::Duration;
 
+    use super::super::server::READY_WITHIN;
     use super::*;
 
     /// The first line of the answer.
@@ -217,8 +165,7 @@ mod tests {
         assert_eq!(ask(&server, "PING", READY_WITHIN).unwrap(), "+PONG");
         // A paused one is stopped all the same.
         server.pause().unwrap();
-        let (directory, process) =
-            (server.directory.path().to_owned(), server.running.as_ref().unwrap().id());
+        let (directory, process) = (server.0.directory().to_owned(), server.0.process().unwrap());
         drop(server);
         assert!(!directory.exists() && !std::path::Path::new(&format!("/proc/{process}")).exists());
     }

@@ -133,6 +133,22 @@ const TWICE: &[(&str, usize)] = &[
     ("zstd-safe", 2),
 ];
 
+/// The lists of `.config/deny.toml`.
+fn denied(table: &str, key: &str) -> Vec<String> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../.config/deny.toml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let document: toml_edit::DocumentMut = text.parse().unwrap();
+    let list = document[table][key].as_array().unwrap();
+    list.iter().map(|item| item.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn cargo_deny_allows_the_same() {
+    assert_eq!(denied("licenses", "allow"), LICENCES);
+    let twice: Vec<_> = TWICE.iter().map(|(name, _)| *name).collect();
+    assert_eq!(denied("bans", "skip"), twice);
+}
+
 #[test]
 fn nothing_more_is_there_twice_than_we_know_of() {
     let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

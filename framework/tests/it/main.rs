@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 mod around;
+mod asking;
 #[cfg(feature = "auth")]
 mod auth;
 mod boot;
@@ -15,6 +16,7 @@ mod dependencies;
 mod edges;
 mod extensions;
 mod jobs_commands;
+mod large_bodies;
 #[cfg(feature = "limit")]
 mod limits;
 mod management;

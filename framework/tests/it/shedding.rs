@@ -6,13 +6,17 @@ use std::time::Duration;
 use actix::prelude::*;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
+use diesel_async::RunQueryDsl as _;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use spanbox::actor::Context;
 use spanbox::app::Service;
-use spanbox::data::{Conn, Db, DbError};
-use spanbox::jobs;
+use spanbox::data::{Conn, Db, DbError, query};
+use spanbox::jobs::{self, Job, JobContext, JobError, JobsError};
 use spanbox::module::Module;
 use spanbox::testing::{TestApp, TestDatabase};
+use spanbox::web::Problem;
+use tokio::sync::watch;
 
 /// Something that is held until it is let go.
 #[derive(Clone, Default)]
@@ -98,7 +102,7 @@ const QUICK: &[(&str, &str)] = &[
 ];
 
 /// Waits until requests are refused, looks at how, lets go, and waits until they are taken.
-async fn refused_for(app: &TestApp, reason: &str, gate: &Gate) {
+async fn refused_for(app: &TestApp, reason: &str, let_go: impl FnOnce()) {
     let refused = app.eventually("requests are refused", async || {
         let answer = app.get("/fine").await;
         (answer.status == 503).then_some(answer)
@@ -118,7 +122,7 @@ async fn refused_for(app: &TestApp, reason: &str, gate: &Gate) {
         assert_eq!(app.get(path).await.status, 200, "{path} is answered all the same");
     }
     assert_eq!(app.get("/nowhere").await.status, 503);
-    gate.open();
+    let_go();
     app.eventually("requests are taken again", async || (app.get("/fine").await.status == 200).then_some(()))
         .await;
     let ready = app.get("/health/ready").await;
@@ -136,7 +140,7 @@ async fn an_old_message_turns_requests_away_until_it_is_done() {
             202
         );
     }
-    refused_for(&app, "mailbox_age", &gate).await;
+    refused_for(&app, "mailbox_age", || gate.open()).await;
     app.stop().await;
 }
 
@@ -152,7 +156,64 @@ async fn a_wait_for_the_database_turns_requests_away_until_it_is_over() {
             202
         );
     }
-    refused_for(&app, "pool_wait", &gate).await;
+    refused_for(&app, "pool_wait", || gate.open()).await;
+    app.stop().await;
+}
+
+/// Waits until all may pass.
+#[derive(Deserialize, Serialize)]
+struct Late {}
+
+impl Job for Late {
+    const NAME: &'static str = "late";
+    type State = watch::Receiver<bool>;
+
+    async fn run(self, mut open: watch::Receiver<bool>, _: JobContext) -> Result<(), JobError> {
+        open.wait_for(|open| *open).await?;
+        Ok(())
+    }
+}
+
+/// Enqueues jobs that were due an hour ago.
+async fn enqueue_late(db: Db) -> Result<HttpResponse, Problem> {
+    db.write(async |conn: &mut Conn| -> Result<(), JobsError> {
+        jobs::enqueue_many::<Late>(conn, (0..20).map(|_| Late {})).await?;
+        let sql = "UPDATE spanbox_jobs SET run_at = run_at - 3600000000";
+        query!(conn, c => diesel::sql_query(sql).execute(c).await)?;
+        Ok(())
+    })
+    .await
+    .map_err(Problem::internal)?;
+    Ok(HttpResponse::Accepted().finish())
+}
+
+fn late_service(profile: Option<&str>, open: watch::Receiver<bool>) -> Service {
+    let module = Module::new("all")
+        .get("/fine", async || "fine")
+        .get("/spared", async || "spared")
+        .post("/late", enqueue_late)
+        .job::<Late, _>(move |_boot| Ok(open));
+    let ungated = Module::new("vital").critical().get("/vital", async || "vital");
+    Service::new("late", "1").profile(profile).migrations(&jobs::MIGRATIONS).module(module).module(ungated)
+}
+
+#[actix::test]
+async fn jobs_that_are_late_turn_requests_away_until_they_are_done() {
+    let (open, opened) = watch::channel(false);
+    let database = TestDatabase::fresh().await;
+    // Nobody runs them yet.
+    let environment = QUICK.iter().chain(&[("APP_JOBS__IN_SERVE", "false")]).copied();
+    let create_app = |profile: Option<&str>| late_service(profile, opened.clone());
+    let app = TestApp::start_on(database.clone(), create_app, environment).await;
+    let enqueued = app.send(actix_web::http::Method::POST, "/late", &[], Default::default()).await;
+    assert_eq!(enqueued.status, 202, "{enqueued:?}");
+    assert_eq!(app.get("/fine").await.status, 200, "a process that runs no jobs does not know");
+    app.stop().await;
+
+    // One at a time, so that most of them wait.
+    let environment = QUICK.iter().chain(&[("APP_JOBS__CONCURRENCY", "1"), ("APP_SHEDDING__JOB_LAG", "1m")]);
+    let app = TestApp::start_on(database, create_app, environment.copied()).await;
+    refused_for(&app, "job_lag", || open.send(true).unwrap()).await;
     app.stop().await;
 }
 

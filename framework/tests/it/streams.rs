@@ -14,6 +14,7 @@ use spanbox::web::Problem;
 use spanbox::web::stream::{Download, Event, Hub, Sse, websocket};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 type News = Hub<(), String>;
 
@@ -29,11 +30,20 @@ async fn converse(request: HttpRequest, hub: Data<News>, payload: Payload) -> Re
     websocket(&request, payload, events(&hub)?)
 }
 
-/// A download that takes as long as its pieces take, and one that breaks off.
-async fn slow() -> Download {
-    let pieces = stream::iter(0..20).then(|number| async move {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        Ok::<_, Infallible>(Bytes::from(format!("{number}\n")))
+/// Lets the rest of a download go on.
+#[derive(Clone)]
+struct Rest(watch::Receiver<bool>);
+
+/// A download whose second half waits, and one that breaks off.
+async fn slow(rest: Data<Rest>) -> Download {
+    let pieces = stream::iter(0..20).then(move |number| {
+        let mut rest = rest.0.clone();
+        async move {
+            if number >= 10 {
+                rest.wait_for(|goes_on| *goes_on).await.ok();
+            }
+            Ok::<_, Infallible>(Bytes::from(format!("{number}\n")))
+        }
     });
     Download::new("text/plain", "slow.txt", pieces)
 }
@@ -55,6 +65,11 @@ async fn endless() -> Download {
 }
 
 async fn start(hub: &News, environment: &[(&str, &str)]) -> TestApp {
+    // Nothing waits.
+    start_with(hub, environment, watch::channel(true).1).await
+}
+
+async fn start_with(hub: &News, environment: &[(&str, &str)], rest: watch::Receiver<bool>) -> TestApp {
     let hub = hub.clone();
     let create_app = |profile: Option<&str>| {
         let module = Module::new("news")
@@ -65,6 +80,7 @@ async fn start(hub: &News, environment: &[(&str, &str)]) -> TestApp {
             .get("/endless", endless)
             .on_start(async move |boot| {
                 boot.provide(hub);
+                boot.provide(Rest(rest));
                 Ok(())
             });
         Service::new("news", "1").profile(profile).module(module)
@@ -163,19 +179,29 @@ async fn a_download_that_breaks_off_has_no_end() {
 
 #[actix::test]
 async fn a_download_goes_on_while_the_service_stops() {
-    let app = start(&News::new(1, 1), &[]).await;
+    let (go_on, goes_on) = watch::channel(false);
+    let app = start_with(&News::new(1, 1), &[], goes_on).await;
     let mut client = open(&app, "/slow").await;
     let mut answer = vec![0; 16];
     client.read_exact(&mut answer).await.unwrap();
+    // One that watches is told when the service begins to stop.
+    let mut watching = open(&app, "/watch").await;
+    let mut told = vec![0; 16];
+    watching.read_exact(&mut told).await.unwrap();
     let rest = async {
+        watching.read_to_end(&mut told).await.unwrap();
+        go_on.send(true).unwrap();
         client.read_to_end(&mut answer).await.unwrap();
         String::from_utf8(answer).unwrap()
     };
-    let began = Instant::now();
     let ((_, spans), answer) = futures_util::join!(app.stop(), rest);
-    assert!(answer.contains("19\n"), "{:?}: {answer}", began.elapsed());
-    let stream = spans.named("web.stream").next().unwrap();
-    assert_eq!(Spans::attribute(stream, "spanbox.stream.end").as_deref(), Some("complete"));
+    assert!(answer.contains("19\n"), "{answer}");
+    let mut ends: Vec<_> = spans
+        .named("web.stream")
+        .map(|stream| Spans::attribute(stream, "spanbox.stream.end").unwrap())
+        .collect();
+    ends.sort();
+    assert_eq!(ends, ["complete", "draining"]);
 }
 
 /// A conversation goes on beyond what a body may hold and how long it may take.

@@ -14,7 +14,8 @@ static WITH_JOBS: Migrations = Migrations::new(
     embed_migrations!("src/data/tests/migrations/good"),
     embed_migrations!("src/data/tests/migrations/good"),
 )
-.with(&crate::jobs::MIGRATIONS);
+.with(&FRAMEWORK);
+static FRAMEWORK: Migrations = crate::ext::idempotency::MIGRATIONS.with(&crate::jobs::MIGRATIONS);
 static TWICE: Migrations = Migrations::new(
     embed_migrations!("src/data/tests/migrations/good"),
     embed_migrations!("src/data/tests/migrations/good"),
@@ -22,6 +23,7 @@ static TWICE: Migrations = Migrations::new(
 .with(&GOOD);
 
 on_both!(
+    a_database_from_before_the_keys_had_a_set_of_their_own_has_nothing_pending,
     two_sets_are_applied_in_one_order_and_recorded_together,
     a_version_that_two_sets_have_is_refused_before_anything_runs,
     migrations_go_up_and_down_and_tell_where_they_are,
@@ -128,4 +130,15 @@ async fn a_migration_of_a_newer_build_is_not_reverted(fixture: Fixture) {
         matches!(&error, DbError::UnknownMigration { version } if version == "99990101000000"),
         "{error:?}"
     );
+}
+
+/// Until then the set of jobs had both, by these names; the sets of a service that says so now are recorded the same.
+async fn a_database_from_before_the_keys_had_a_set_of_their_own_has_nothing_pending(fixture: Fixture) {
+    let db = &fixture.db;
+    let applied = db.migrate(&FRAMEWORK).await.unwrap();
+    assert_eq!(names(&applied), [(JOBS, true), (KEYS, true)]);
+    assert!(tables_exist(db, "spanbox_idempotency").await && tables_exist(db, "spanbox_jobs").await);
+    assert_eq!(names(&db.migrate(&FRAMEWORK).await.unwrap()), []);
+    // A service that never wanted the keys goes on without them.
+    assert_eq!(names(&db.migrate(&crate::jobs::MIGRATIONS).await.unwrap()), []);
 }

@@ -61,6 +61,8 @@ mod hook;
 mod keys;
 mod names;
 mod passwords;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod properties;
 mod settings;
 mod signed;
 mod standing;

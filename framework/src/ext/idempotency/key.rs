@@ -70,7 +70,7 @@ pub(super) fn key_of(request: &HttpRequest) -> Result<Option<KeyId>, Problem> {
 
 /// A string of structured fields (RFC 9651, section 3.3.3), as the draft has it, or the same without quotes, as many clients
 /// send it; the two are one key.
-fn parse(value: &str) -> Option<String> {
+pub(super) fn parse(value: &str) -> Option<String> {
     let value = value.trim_matches([' ', '\t']);
     let key = match value.strip_prefix('"') {
         Some(rest) => unquoted(rest)?,

@@ -11,7 +11,7 @@
 //! use actix_web::http::StatusCode;
 //! use serde::{Deserialize, Serialize};
 //! use spanbox::app::Service;
-//! use spanbox::data::{Conn, Db, DbError};
+//! use spanbox::data::{Conn, Db, DbError, Migrations};
 //! use spanbox::ext::idempotency::{self, Idempotent, Reply};
 //! use spanbox::jobs;
 //! use spanbox::module::Module;
@@ -30,8 +30,10 @@
 //!     .await
 //! }
 //!
+//! static MIGRATIONS: Migrations = idempotency::MIGRATIONS.with(&jobs::MIGRATIONS);
+//!
 //! let service = Service::new("gifts", "1.0.0")
-//!     .migrations(&jobs::MIGRATIONS)
+//!     .migrations(&MIGRATIONS)
 //!     .module(idempotency::module())
 //!     .module(Module::new("gifts").post("/gifts", give));
 //! assert!(service.prepare().is_ok());
@@ -54,6 +56,8 @@
 mod in_flight;
 mod key;
 mod module;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod properties;
 mod prune;
 mod reply;
 mod request;
@@ -65,3 +69,4 @@ pub use prune::PruneIdempotencyKeys;
 pub use reply::Reply;
 pub use request::Idempotent;
 pub use settings::IdempotencySettings;
+pub use store::MIGRATIONS;

@@ -13,7 +13,7 @@ use diesel_async::RunQueryDsl as _;
 
 use super::key::KeyId;
 use super::reply::Reply;
-use crate::data::{Backend, Conn, DbError};
+use crate::data::{Backend, Conn, DbError, Migrations, embed_migrations};
 use crate::query;
 
 diesel::table! {
@@ -26,6 +26,21 @@ diesel::table! {
         expires_at -> BigInt,
     }
 }
+
+/// The table of the answers that are kept, `spanbox_idempotency`, in both databases.
+///
+/// A service adds it to its own migrations, and those of jobs to it, since a job forgets what has expired:
+///
+/// ```ignore
+/// static TABLES: Migrations = idempotency::MIGRATIONS.with(&jobs::MIGRATIONS);
+/// static MIGRATIONS: Migrations =
+///     Migrations::new(embed_migrations!("../migrations/sqlite"), embed_migrations!("../migrations/postgres"))
+///         .with(&TABLES);
+/// ```
+pub const MIGRATIONS: Migrations = Migrations::new(
+    embed_migrations!("migrations/idempotency/sqlite"),
+    embed_migrations!("migrations/idempotency/postgres"),
+);
 
 /// An answer as the table holds it.
 #[derive(Insertable, Queryable, Selectable)]

@@ -27,7 +27,7 @@ pub(super) const PROBLEMS: &[Kind] = &[
     ("internal", 500, "Our fault; the trace knows the cause."),
     ("database-unavailable", 503, "The database can not be reached at the moment; `Retry-After`."),
     ("overloaded", 503, "More requests than can be answered in time; `Retry-After`."),
-    ("busy", 503, "Too many passwords are looked at just now; `Retry-After`."),
+    ("busy", 503, "Something that this needs is busy just now; `Retry-After`."),
     ("too-many-streams", 503, "Too many clients watch already; `Retry-After`."),
     ("timeout", 504, "There was no answer in time."),
 ];

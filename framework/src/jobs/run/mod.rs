@@ -8,6 +8,8 @@ mod keeper;
 mod others;
 mod pace;
 mod pause;
+#[cfg(any(fuzzing, test))]
+pub(super) mod properties;
 mod scheduler;
 mod signals;
 mod source;

@@ -94,7 +94,7 @@ pub(super) enum End {
 
 impl End {
     /// With an error that may be stored beside the job.
-    fn redacted(self, redactor: &Redactor) -> Self {
+    pub(super) fn redacted(self, redactor: &Redactor) -> Self {
         match self {
             Self::Unfinished { then, error: Some(error) } => {
                 Self::Unfinished { then, error: Some(redactor.text(&error).into_owned()) }
@@ -141,7 +141,7 @@ impl Handler<RunJob> for JobWorker {
 }
 
 /// Why a run did not end well.
-enum Failure {
+pub(super) enum Failure {
     Failed(JobError),
     Panicked(String),
     TimedOut,
@@ -210,7 +210,7 @@ async fn supervise(floor: &Floor, running: Running, ctx: &JobContext) -> Result<
 }
 
 /// What is to become of a job that did not end well, and the type of its error.
-fn judge(failure: Failure, leased: &Leased, kind: Option<&Kind>) -> (End, Option<&'static str>) {
+pub(super) fn judge(failure: Failure, leased: &Leased, kind: Option<&Kind>) -> (End, Option<&'static str>) {
     let again = || match kind {
         Some(kind) => Then::RetryIn(kind.policy.delay_after(leased.attempt, leased.id)),
         None => Then::Park,

@@ -1,6 +1,8 @@
 //! Jobs that are due again and again: when, and what they are.
 
 mod error;
+#[cfg(any(fuzzing, test))]
+pub(super) mod properties;
 #[cfg(test)]
 mod tests;
 mod timetable;

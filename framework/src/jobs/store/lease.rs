@@ -27,7 +27,7 @@ pub struct Held {
 }
 
 /// A job that was leased.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leased {
     /// Its id.
     pub id: i64,

@@ -12,7 +12,7 @@ pub(in crate::jobs::run) type EntryId = String;
 /// Entries as Redis sends them: their ids and their fields; none for what was deleted while it was pending.
 pub(super) type Replies = Vec<(EntryId, Fields)>;
 
-pub(super) type Fields = Option<Vec<(String, Vec<u8>)>>;
+pub(in crate::jobs::run) type Fields = Option<Vec<(String, Vec<u8>)>>;
 
 /// An entry of a stream.
 pub(in crate::jobs::run) struct Entry {
@@ -45,7 +45,7 @@ struct Wire<'a> {
     baggage: Option<Cow<'a, str>>,
 }
 
-pub(super) fn encode(epoch: i64, job: &Leased) -> Vec<u8> {
+pub(in crate::jobs::run) fn encode(epoch: i64, job: &Leased) -> Vec<u8> {
     let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     let wire = Wire {
         epoch,
@@ -69,7 +69,7 @@ pub(super) fn encode(epoch: i64, job: &Leased) -> Vec<u8> {
 }
 
 impl Entry {
-    pub(super) fn read((id, fields): (EntryId, Fields)) -> Self {
+    pub(in crate::jobs::run) fn read((id, fields): (EntryId, Fields)) -> Self {
         let field = fields.into_iter().flatten().find(|(name, _)| name == "job");
         let job = field.and_then(|(_, text)| decode(&id, &text));
         Self { id, job }

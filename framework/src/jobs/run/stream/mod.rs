@@ -30,6 +30,8 @@ use crate::jobs::error::JobsError;
 use crate::jobs::store::{self, Leased};
 use entry::Replies;
 
+#[cfg(any(fuzzing, test))]
+pub(super) use entry::encode;
 pub(super) use entry::{Entry, EntryId};
 pub(super) use feed::{Feed, acknowledge};
 pub(super) use relay::relay_all;
