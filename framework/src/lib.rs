@@ -28,6 +28,8 @@ pub mod cli;
 pub mod config;
 pub mod context;
 pub mod data;
+#[cfg(all(doctest, feature = "cache", feature = "testing"))]
+mod documents;
 pub mod ext;
 pub mod jobs;
 mod management;
