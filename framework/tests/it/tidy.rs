@@ -234,7 +234,9 @@ fn every_public_module_shows_how_it_is_used() {
             // The example may stand in a page of its own, which is then all of the documentation.
             let docs = match module.split_once("#![doc = include_str!(\"") {
                 Some((_, page)) => read(file.with_file_name(page.split('"').next().unwrap())),
-                None => module.lines().filter_map(|line| line.strip_prefix("//! ")).collect::<Vec<_>>().join("\n"),
+                None => {
+                    module.lines().filter_map(|line| line.strip_prefix("//! ")).collect::<Vec<_>>().join("\n")
+                }
             };
             if !docs.lines().any(|line| matches!(line, "```" | "```no_run" | "```rust")) {
                 without.push(file);
