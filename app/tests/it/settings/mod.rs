@@ -90,7 +90,18 @@ fn plain() -> BTreeMap<String, &'static str> {
 }
 
 fn shown(value: &Value) -> String {
-    if value.is_null() { "not set".to_owned() } else { format!("`{value}`").replace('|', "\\|") }
+    if value.is_null() {
+        return "not set".to_owned();
+    }
+    let days = value.as_str().and_then(in_days).map(Value::from);
+    format!("`{}`", days.as_ref().unwrap_or(value)).replace('|', "\\|")
+}
+
+/// A long duration, which is written as months and days and what is left of those.
+fn in_days(text: &str) -> Option<String> {
+    let long = ["month", "year"].iter().any(|word| text.contains(word));
+    let seconds = humantime::parse_duration(text).ok().filter(|_| long)?.as_secs();
+    seconds.is_multiple_of(24 * 3600).then(|| format!("{}days", seconds / (24 * 3600)))
 }
 
 /// The default, and where a profile has another.
