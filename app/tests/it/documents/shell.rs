@@ -9,16 +9,19 @@ use spanbox::telemetry::Standing;
 use super::blocks::{Block, root};
 
 /// Programs of others, of whose words only the paths are looked at.
-const OTHERS: [&str; 12] = [
+const OTHERS: [&str; 15] = [
     "apt-get",
     "cp",
     "docker",
     "git",
+    "install",
     "kill",
     "kubectl",
     "openssl",
+    "pg_dump",
     "pip",
     "promtool",
+    "sqlite3",
     "sudo",
     "systemctl",
     "tail",
@@ -90,6 +93,8 @@ impl Line {
             "orders" | "shop" | "./target/release/shop" => service(rest),
             "curl" => curl(rest, elsewhere),
             "cd" | "export" | "mkdir" => Ok(()),
+            // The last one is where it goes to.
+            "cp" | "install" => paths(&rest[..rest.len().saturating_sub(1)]),
             script if script.starts_with(".ci/") || script.contains('/') => paths(&words),
             other if OTHERS.contains(&other) => paths(rest),
             other => {
@@ -214,15 +219,14 @@ fn fits(pattern: &str, path: &str) -> bool {
         && pattern.iter().zip(&path).all(|(pattern, part)| pattern.starts_with('{') || pattern == part)
 }
 
-/// Files and directories of the repository that are named must be there.
+/// Files and directories of the repository that are named must be there; of a pattern, the directory.
 fn paths(words: &[&str]) -> Result<(), String> {
     let ours = ["app/", "benches/", "config/", "deploy/", "docs/", "framework/", "migrations/", ".ci/"];
-    let named = words
-        .iter()
-        .map(|word| word.trim_start_matches("./"))
-        .filter(|word| ours.iter().any(|it| word.starts_with(it)));
-    match named.into_iter().find(|path| !root().join(path).exists()) {
-        Some(missing) => Err(format!("there is no {missing}")),
-        None => Ok(()),
-    }
+    let named = words.iter().map(|word| word.trim_start_matches("./"));
+    let mut named = named.filter(|word| ours.iter().any(|directory| word.starts_with(directory)));
+    let is_missing = |path: &&str| {
+        let path = path.split_once('*').map_or(*path, |(before, _)| before);
+        !root().join(path).exists()
+    };
+    named.find(is_missing).map_or(Ok(()), |missing| Err(format!("there is no {missing}")))
 }
