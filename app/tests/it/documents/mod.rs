@@ -53,6 +53,16 @@ fn every_block_says_what_it_is() {
 }
 
 #[test]
+fn every_page_is_found_from_the_readme() {
+    let readme = fs::read_to_string(blocks::root().join("README.md")).unwrap();
+    let root = blocks::root();
+    let pages =
+        blocks::pages().into_iter().map(|page| page.strip_prefix(&root).unwrap().display().to_string());
+    let lost = pages.filter(|page| page != "README.md" && !readme.contains(&format!("]({page})")));
+    nothing(lost.map(|page| format!("{page}: README.md does not lead to it")).collect());
+}
+
+#[test]
 fn every_page_with_rust_is_tested_by_rustdoc() {
     fn includes(directory: &Path, page: &str) -> bool {
         fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).any(|path| {
