@@ -182,7 +182,7 @@ impl Above {
     fn takes<'a>(&mut self, line: &str, more: &mut impl Iterator<Item = &'a str>) -> bool {
         let line = line.trim();
         if let Some(says) = line.strip_prefix("///") {
-            // One paragraph is one line; what comes after the first is for readers of the API.
+            // A paragraph ends where a line is empty.
             self.says.push_str(if says.is_empty() { "\n" } else { says });
             return true;
         }
