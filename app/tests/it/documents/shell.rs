@@ -58,7 +58,7 @@ fn is_name(text: &str) -> bool {
 /// A line as commands in words: `&&`, `|` and `;` part commands, quotes hold words together, `#` begins a remark.
 fn split(line: &str) -> Vec<Vec<String>> {
     let (mut commands, mut words, mut word) = (Vec::new(), Vec::new(), None::<String>);
-    let mut letters = line.chars().peekable();
+    let mut letters = line.chars();
     while let Some(letter) = letters.next() {
         match letter {
             '\'' | '"' => {
