@@ -51,6 +51,8 @@ pub mod cli;
 pub mod config;
 pub mod context;
 pub mod data;
+#[cfg(all(doctest, feature = "cache", feature = "testing"))]
+mod documents;
 pub mod ext;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]

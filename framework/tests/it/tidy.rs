@@ -138,6 +138,8 @@ fn every_module_is_on_the_map_and_the_map_has_no_cycle() {
         .map(Result::unwrap)
         .filter(|entry| entry.path().is_dir())
         .map(|entry| entry.file_name().into_string().unwrap())
+        // Programs are made of the library.
+        .filter(|name| name != "bin")
         .collect();
     modules.sort();
     let mut listed: Vec<_> = table.iter().map(|(module, _)| module.clone()).collect();
@@ -220,6 +222,34 @@ fn nothing_is_left_to_be_done_later() {
         .filter(|file| marks.iter().any(|mark| read(file).contains(mark)))
         .collect();
     assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn every_public_module_shows_how_it_is_used() {
+    let source = root().join("framework/src");
+    let mut without = Vec::new();
+    for parent in ["lib.rs", "ext/mod.rs", "jobs/mod.rs", "testing/mod.rs", "web/mod.rs"] {
+        let parent = source.join(parent);
+        let text = read(&parent);
+        // What is hidden is for what macros expand to.
+        let shown = text.replace("#[doc(hidden)]\npub mod", "mod");
+        let names = shown.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+        for name in names {
+            let file = parent.with_file_name(name).join("mod.rs");
+            let module = read(&file);
+            // The example may stand in a page of its own, which is then all of the documentation.
+            let docs = match module.split_once("#![doc = include_str!(\"") {
+                Some((_, page)) => read(file.with_file_name(page.split('"').next().unwrap())),
+                None => {
+                    module.lines().filter_map(|line| line.strip_prefix("//! ")).collect::<Vec<_>>().join("\n")
+                }
+            };
+            if !docs.lines().any(|line| matches!(line, "```" | "```no_run" | "```rust")) {
+                without.push(file);
+            }
+        }
+    }
+    assert!(without.is_empty(), "{without:?}");
 }
 
 #[test]

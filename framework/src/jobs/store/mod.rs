@@ -1,4 +1,20 @@
 //! Every statement about jobs. Functions take the connection of a unit of work, one that writes unless they only look.
+//!
+//! ```
+//! use spanbox::data::{Conn, Db, DbError};
+//! use spanbox::jobs::{State, store};
+//! use spanbox::web::{Json, Problem};
+//!
+//! /// What waits for somebody's decision, for a page of one's own.
+//! async fn dead_letters(db: Db) -> Result<Json<Vec<String>>, Problem> {
+//!     let dead = db.read(async |conn: &mut Conn| -> Result<Vec<String>, DbError> {
+//!         let jobs = store::list(conn, State::Dead, Some("mails"), None, 50).await?;
+//!         Ok(jobs.into_iter().map(|job| format!("{} {}", job.id, job.kind)).collect())
+//!     });
+//!     Ok(Json(dead.await?))
+//! }
+//! # let _ = dead_letters;
+//! ```
 
 mod insert;
 mod lease;
