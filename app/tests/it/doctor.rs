@@ -185,7 +185,10 @@ fn a_variable_of_the_telemetry_that_is_misspelt_or_wrong_is_found() {
         "nobody knows OTEL_SERVICE_NAM",
         "did you mean OTEL_SERVICE_NAME?",
     );
-    let desk = Desk::new().with("OTEL_BSP_SCHEDULE_DELAY", "soon");
+    // Nobody listens there, but without it nothing is exported and the delay is of nothing.
+    let desk = Desk::new()
+        .with("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+        .with("OTEL_BSP_SCHEDULE_DELAY", "soon");
     desk.doctor(&[]).fails(
         "otel variables",
         "is `soon`, which is no number",

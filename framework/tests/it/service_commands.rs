@@ -215,7 +215,10 @@ fn at(port: u16, manages: bool, checks: &'static str) -> impl FnOnce(Option<&str
             }))
             .on_start(async |boot| {
                 let clerk = boot.actors().actor("clerk", |_: &mut Context<Clerk>| Clerk).mailbox_capacity(7);
-                clerk.start().send(Serve).await?;
+                let address = clerk.start();
+                address.send(Serve).await?;
+                // It stops when nobody has its address any more.
+                boot.provide(address);
                 Ok(())
             })
     }
