@@ -7,8 +7,20 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// All features that there are: as the tests of the workspace are built, so that nothing is built twice.
-const FEATURES: &[&str] =
-    &["auth", "cache", "cli", "client", "cors", "limit", "openapi", "session", "templates", "testing"];
+const FEATURES: &[&str] = &[
+    "auth",
+    "cache",
+    "cli",
+    "client",
+    "cors",
+    "limit",
+    "openapi",
+    "postgres",
+    "redis",
+    "session",
+    "templates",
+    "testing",
+];
 
 /// A directory with the service of `service/`, gone with this.
 pub(crate) struct Shop {
