@@ -1,7 +1,8 @@
 //! Two services, built, linted, tested and run as their users would; the others differ from these in what is left out.
 //!
-//! They lie below the target directory and are compiled into it, so that the dependencies of this repository are theirs where
-//! the features are the same, and what is compiled for one run of these tests is there for the next.
+//! They lie below the target directory and are compiled into it, and ask for every feature of spanbox, as the tests of this
+//! repository do: so what those have compiled is there, and only the services themselves are to be compiled. With
+//! `SCAFFOLD=full` they ask for what `spanbox new` lets them ask for, which compiles most dependencies again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,9 @@ impl Built {
         }
         new(temporary, &[&[name, "--yes", "--path", directory.to_str().unwrap()][..], options].concat());
         fs::copy(root().join("Cargo.lock"), directory.join("Cargo.lock")).unwrap();
+        if std::env::var("SCAFFOLD").as_deref() != Ok("full") {
+            ask_for_all(&directory.join("Cargo.toml"));
+        }
         Self { name, directory, target: temporary.parent().unwrap().to_owned() }
     }
 
@@ -55,6 +59,21 @@ impl Built {
         self.cargo(&["clippy", "--offline", "--all-targets", "--", "-D", "warnings"], &[]);
         self.cargo(&["test", "--offline"], environment);
     }
+}
+
+/// Has a service ask for every feature that spanbox has.
+fn ask_for_all(manifest: &Path) {
+    let ours = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let features =
+        ours.split_once("[features]\n").unwrap().1.lines().take_while(|line| !line.starts_with('['));
+    let names = features.filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(" = "));
+    let names: Vec<_> = names.map(|(name, _)| name).filter(|name| *name != "default").collect();
+    assert!(names.contains(&"postgres"), "{names:?}");
+    let text = fs::read_to_string(manifest).unwrap();
+    let (before, rest) = text.split_once("\nspanbox = {").unwrap();
+    let (path, rest) = rest.split_once("features = [").unwrap();
+    let after = rest.split_once(']').unwrap().1;
+    fs::write(manifest, format!("{before}\nspanbox = {{{path}features = {names:?}{after}")).unwrap();
 }
 
 #[test]
