@@ -5,6 +5,9 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use super::baggage::Baggage;
 use super::trace_context::TraceContext;
 
+pub(crate) static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(crate) static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
+
 /// Reads `traceparent`, `tracestate` and `baggage` (W3C) into a context on top of `base`.
 ///
 /// Without a `traceparent` header the answer is `base` itself, at the cost of one look-up. A header that does not
@@ -42,12 +45,12 @@ impl Propagators {
 
     pub(crate) fn extract(self, base: &Context, headers: &HeaderMap) -> Context {
         let carrier = Headers(headers);
-        let mut cx = if self.trace_context && headers.contains_key("traceparent") {
+        let mut cx = if self.trace_context && headers.contains_key(&TRACEPARENT) {
             TraceContext::new().extract_with_context(base, &carrier)
         } else {
             base.clone()
         };
-        if self.baggage && headers.contains_key("baggage") {
+        if self.baggage && headers.contains_key(&BAGGAGE) {
             cx = Baggage::new().extract_with_context(&cx, &carrier);
         }
         cx

@@ -34,8 +34,10 @@ mod boot;
 mod collect;
 mod health;
 mod jobs;
+mod paths;
 mod pattern;
 mod route;
+mod router;
 mod table;
 
 use std::future::Future;

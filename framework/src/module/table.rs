@@ -11,10 +11,9 @@ use super::boot::Given;
 use super::collect::Collector;
 use super::pattern::specificity;
 use super::route::{Guard, RouteInfo};
+use super::router::Router;
 use crate::config::{SamplingSettings, closest};
-use crate::web::{
-    Edge, Hooks, Limits, RequestLayer, RouteMeta, Target, WebSignals, method_not_allowed, no_such_route,
-};
+use crate::web::{Edge, Hooks, Limits, RequestLayer, RouteMeta, Series, Target, WebSignals, no_such_route};
 
 /// The routes of all modules by pattern, in an order in which the more special comes first.
 #[derive(Default)]
@@ -176,33 +175,23 @@ pub(crate) fn configure(
             roots,
             hooks: Arc::new(all),
             around: Arc::clone(&given.around),
+            series: Series::default(),
         }
     };
-    for resource in &table.resources {
-        let mut service = web::resource(resource.patterns.clone());
-        for guard in resource.guards.iter().cloned() {
-            service = service.guard(fn_guard(move |context| guard(context)));
-        }
-        for make in &resource.routes {
-            service = service.route(make());
-        }
-        let allow = resource.meta.allow.clone();
-        let service = service
-            .app_data(Arc::clone(&resource.meta))
-            .default_service(web::to(move || {
-                let problem = method_not_allowed(&allow);
-                async move { Err::<actix_web::HttpResponse, _>(problem) }
-            }))
-            .wrap(layer(
-                Target::Route(Arc::clone(&resource.meta)),
-                resource.critical,
-                signals.roots(&table.path_to(resource.meta.module), Some(&resource.meta)),
-                &resource.hooks,
-            ));
-        config.service(service);
-    }
+    let of_resource = |resource: &Resource| {
+        layer(
+            Target::Route(Arc::clone(&resource.meta)),
+            resource.critical,
+            signals.roots(&table.path_to(resource.meta.module), Some(&resource.meta)),
+            &resource.hooks,
+        )
+    };
+    let unmatched = layer(Target::Nothing, false, signals.roots(&[], None), &table.unmatched);
+    let router = Router::new(&table.resources, of_resource, unmatched);
     for mount in &table.mounts {
-        let mut scope = web::scope(&mount.path);
+        // A route of a module below its path goes first.
+        let map = router.map();
+        let mut scope = web::scope(&mount.path).guard(fn_guard(move |context| !map.has(context)));
         for guard in mount.guards.iter().cloned() {
             scope = scope.guard(fn_guard(move |context| guard(context)));
         }
@@ -212,9 +201,7 @@ pub(crate) fn configure(
         let roots = signals.roots(&table.path_to(mount.module), None);
         config.service(scope.wrap(layer(Target::Mount(mount.module), mount.critical, roots, &mount.hooks)));
     }
-    let unmatched =
-        web::resource("/{path:.*}").default_service(web::to(|request: HttpRequest| no_such_route(request)));
-    config.service(unmatched.wrap(layer(Target::Nothing, false, signals.roots(&[], None), &table.unmatched)));
+    config.service(router);
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use super::repeats::Repeats;
 use super::runtimes::{self, Runtimes};
 use super::scrub::{ScrubbedMeters, Scrubber};
 use crate::config::{BaggageSettings, DatabaseTelemetrySettings, LimitSettings};
-use crate::context::{Border, Propagators, TraceContext};
+use crate::context::{BAGGAGE, Border, Propagators, TraceContext};
 use crate::redact::Redactor;
 
 /// The instrumentation scope of every span and metric that the framework itself records.
@@ -218,7 +218,7 @@ impl Telemetry {
     /// lists of the two, and of the baggage what `telemetry.baggage.accept` lists.
     pub(crate) fn extract(&self, base: &Context, headers: &HeaderMap) -> Context {
         let cx = self.inner.rules.propagators.extract(base, headers);
-        if headers.contains_key("baggage") { self.inner.rules.border.accept(&cx) } else { cx }
+        if headers.contains_key(&BAGGAGE) { self.inner.rules.border.accept(&cx) } else { cx }
     }
 
     /// Writes the current span of `cx` into the headers of a request to another service, as `traceparent` and `tracestate`

@@ -31,6 +31,7 @@ mod around;
 mod bodies;
 mod client_address;
 mod conditional;
+mod described;
 mod edge;
 mod excluded;
 mod explain;
@@ -45,6 +46,7 @@ mod problem;
 mod request;
 mod roots;
 mod route;
+mod series;
 mod shed;
 mod signals;
 pub mod stream;
@@ -72,10 +74,11 @@ pub(crate) use json::json_body;
 pub(crate) use limits::Limits;
 #[cfg(feature = "openapi")]
 pub(crate) use problem::problem_type;
-pub(crate) use request::{Hooks, RequestLayer, Target, without_body};
+pub(crate) use request::{Hooks, RequestLayer, RequestService, Target, without_body};
 pub(crate) use route::RouteMeta;
 #[cfg(feature = "client")]
 pub(crate) use route::known_method;
+pub(crate) use series::Series;
 pub(crate) use shed::{Pressure, Shedder};
 pub(crate) use signals::WebSignals;
 pub(crate) use unanswered::{method_not_allowed, no_such_route};

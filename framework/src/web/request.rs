@@ -25,6 +25,7 @@ use super::limits::Limits;
 use super::problem::Problem;
 use super::roots::Roots;
 use super::route::{RouteMeta, known_method};
+use super::series::Series;
 use super::shed::Spared;
 use super::signals::{Sample, WebSignals};
 use crate::context;
@@ -83,6 +84,7 @@ pub(crate) struct RequestLayer {
     pub(crate) hooks: Arc<Hooks>,
     /// The middlewares around hooks and handler, the outermost first.
     pub(crate) around: Arc<[Around]>,
+    pub(crate) series: Series,
 }
 
 impl<S> Transform<S, ServiceRequest> for RequestLayer
@@ -338,7 +340,7 @@ fn finish(
 
 /// One request from its head to its end. Dropped before that, the client has gone: that too is an end.
 struct Exchange {
-    signals: Arc<WebSignals>,
+    layer: Rc<RequestLayer>,
     cx: Context,
     sample: Sample,
     received: Option<Received>,
@@ -346,7 +348,7 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn begin(layer: &RequestLayer, request: &ServiceRequest, received: Option<Received>) -> Self {
+    fn begin(layer: &Rc<RequestLayer>, request: &ServiceRequest, received: Option<Received>) -> Self {
         let sample = Sample {
             started: Instant::now(),
             method: known_method(request.method()),
@@ -356,8 +358,8 @@ impl Exchange {
         };
         let cx = layer.signals.context(request, &layer.target, &layer.roots);
         let cx = layer.edge.identify(request.headers(), cx);
-        layer.signals.began(&sample);
-        Self { signals: Arc::clone(&layer.signals), cx, sample, received, ended: false }
+        layer.signals.began(&sample, &layer.series);
+        Self { layer: Rc::clone(layer), cx, sample, received, ended: false }
     }
 
     fn end(
@@ -370,15 +372,17 @@ impl Exchange {
         if let Target::Mount(_) = self.sample.target {
             self.sample.pattern = request.and_then(HttpRequest::match_pattern);
         }
-        self.signals.ended(&self.cx, &self.sample, Some(response.head()), error);
-        self.signals.measure_bodies(&self.sample, self.received.as_ref(), response, error)
+        let RequestLayer { signals, series, .. } = &*self.layer;
+        signals.ended(&self.cx, &self.sample, series, Some(response.head()), error);
+        signals.measure_bodies(&self.sample, self.received.as_ref(), response, error)
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
         if !self.ended {
-            self.signals.ended(&self.cx, &self.sample, None, None);
+            let RequestLayer { signals, series, .. } = &*self.layer;
+            signals.ended(&self.cx, &self.sample, series, None, None);
         }
     }
 }

@@ -5,32 +5,31 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::dev::{ResponseHead, ServiceRequest};
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
-use actix_web::http::{StatusCode, Version};
+use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderMap;
 use opentelemetry::metrics::{Histogram, UpDownCounter};
-use opentelemetry::trace::{SpanKind, Status, TraceContextExt as _, Tracer as _};
+use opentelemetry::trace::{Span, SpanKind, Status, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_semantic_conventions::attribute::{
     ERROR_TYPE, EXCEPTION_MESSAGE, EXCEPTION_TYPE, HTTP_REQUEST_METHOD, HTTP_RESPONSE_STATUS_CODE,
-    HTTP_ROUTE, NETWORK_PROTOCOL_VERSION, SERVER_ADDRESS, SERVER_PORT, URL_PATH, URL_SCHEME,
-    USER_AGENT_ORIGINAL,
+    HTTP_ROUTE, URL_SCHEME,
 };
 
 use super::bodies::{Bodies, Received};
+use super::described::{ATTRIBUTES, describe};
 use super::excluded::Excluded;
 use super::headers::Headers;
 use super::request::Target;
 use super::roots::Roots;
 use super::route::{RouteMeta, known_method};
+use super::series::Series;
 use super::stream::{Protocol, STREAM_PROTOCOL};
 use crate::config::{SamplingSettings, TelemetrySettings, Trust};
+use crate::context::TRACEPARENT;
 use crate::telemetry::{Asking, Operation, Telemetry};
 
 /// The module that a route belongs to, on its spans and metrics.
 pub(crate) const MODULE: &str = "spanbox.module";
-
-/// That a request brought credentials. Which, is never recorded.
-const AUTH_PRESENT: &str = "http.auth.present";
 
 /// What the client was told of a failure, on its exception event.
 const PUBLIC_MESSAGE: &str = "spanbox.problem.detail";
@@ -143,23 +142,24 @@ impl WebSignals {
             Target::Route(route) => route.span_name(request.method()),
             Target::Mount(_) | Target::Nothing => bare_name(method),
         };
-        let span = tracer.build_with_context(tracer.span_builder(name).with_kind(SpanKind::Server), &parent);
-        let cx = parent.with_span(span);
+        let room = Vec::with_capacity(ATTRIBUTES);
+        let builder = tracer.span_builder(name).with_kind(SpanKind::Server).with_attributes(room);
+        let mut span = tracer.build_with_context(builder, &parent);
         // Nothing is built for a trace that is not recorded.
-        if cx.span().is_recording() {
-            cx.span().set_attributes(attributes(request, target, method));
-            cx.span().set_attributes(self.request_headers.attributes(headers));
+        if span.is_recording() {
+            describe(&mut span, request, target, method);
+            span.set_attributes(self.request_headers.attributes(headers));
             if !trusted {
-                link_caller(&self.telemetry, &cx, headers);
+                link_caller(&self.telemetry, &mut span, headers);
             }
         }
-        Operation::begin(&self.telemetry, cx)
+        Operation::begin(&self.telemetry, parent.with_span(span))
     }
 
-    pub(super) fn began(&self, sample: &Sample) {
+    pub(super) fn began(&self, sample: &Sample, series: &Series) {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         if let Some(metrics) = &self.metrics {
-            metrics.active.add(1, &sample.active_attributes());
+            series.count(&metrics.active, sample, 1);
         }
     }
 
@@ -168,6 +168,7 @@ impl WebSignals {
         &self,
         cx: &Context,
         sample: &Sample,
+        series: &Series,
         response: Option<&ResponseHead>,
         error: Option<&'static str>,
     ) {
@@ -197,8 +198,12 @@ impl WebSignals {
         }
         span.end();
         if let Some(metrics) = &self.metrics {
-            metrics.active.add(-1, &sample.active_attributes());
-            metrics.duration.record(sample.elapsed().as_secs_f64(), &sample.attributes(status, error));
+            series.count(&metrics.active, sample, -1);
+            let (duration, took) = (&metrics.duration, sample.elapsed().as_secs_f64());
+            match (status, error, &sample.pattern) {
+                (Some(status), None, None) => series.record(duration, sample, status, took),
+                _ => duration.record(took, &sample.attributes(status, error)),
+            }
         }
     }
 }
@@ -270,11 +275,15 @@ impl Sample {
         if self.secure { "https" } else { "http" }
     }
 
-    fn active_attributes(&self) -> [KeyValue; 2] {
+    pub(super) fn active_attributes(&self) -> [KeyValue; 2] {
         [KeyValue::new(HTTP_REQUEST_METHOD, self.method), KeyValue::new(URL_SCHEME, self.scheme())]
     }
 
-    fn attributes(&self, status: Option<StatusCode>, error: Option<&'static str>) -> Vec<KeyValue> {
+    pub(super) fn attributes(
+        &self,
+        status: Option<StatusCode>,
+        error: Option<&'static str>,
+    ) -> Vec<KeyValue> {
         let mut attributes = Vec::with_capacity(6);
         attributes.extend(self.active_attributes());
         if let Some(pattern) = &self.pattern {
@@ -317,11 +326,11 @@ pub(super) fn record_cause(cx: &Context, kind: &str, cause: &str, public: Option
 }
 
 /// What a caller who is not trusted says of its trace is not followed, and not lost.
-fn link_caller(telemetry: &Telemetry, cx: &Context, headers: &HeaderMap) {
-    if headers.contains_key("traceparent") {
+fn link_caller(telemetry: &Telemetry, span: &mut impl Span, headers: &HeaderMap) {
+    if headers.contains_key(&TRACEPARENT) {
         let caller = telemetry.extract(&Context::new(), headers).span().span_context().clone();
         if caller.is_valid() {
-            cx.span().add_link(caller, Vec::new());
+            span.add_link(caller, Vec::new());
         }
     }
 }
@@ -345,7 +354,7 @@ impl Target {
     }
 
     /// What is known of it before it answers.
-    fn attributes(&self) -> impl Iterator<Item = KeyValue> {
+    pub(super) fn attributes(&self) -> impl Iterator<Item = KeyValue> {
         let (pattern, module) = match self {
             Self::Route(route) => (Some(route.pattern), Some(route.module)),
             Self::Mount(module) => (None, Some(*module)),
@@ -353,45 +362,5 @@ impl Target {
         };
         let pattern = pattern.map(|pattern| KeyValue::new(HTTP_ROUTE, pattern));
         pattern.into_iter().chain(module.map(|module| KeyValue::new(MODULE, module)))
-    }
-}
-
-/// The stable HTTP conventions, less what is personal: no query, no client address.
-fn attributes(request: &ServiceRequest, target: &Target, method: &'static str) -> Vec<KeyValue> {
-    let config = request.app_config();
-    let mut attributes = Vec::with_capacity(9);
-    attributes.push(KeyValue::new(HTTP_REQUEST_METHOD, method));
-    attributes.push(KeyValue::new(URL_PATH, request.path().to_owned()));
-    attributes.push(KeyValue::new(URL_SCHEME, if config.secure() { "https" } else { "http" }));
-    attributes.extend(target.attributes());
-    if let Some(version) = protocol_version(request.version()) {
-        attributes.push(KeyValue::new(NETWORK_PROTOCOL_VERSION, version));
-    }
-    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    if let Some(host) = text("host") {
-        let (address, port) = match host.rsplit_once(':') {
-            Some((address, port)) if !port.ends_with(']') => (address, port.parse::<u16>().ok()),
-            _ => (host, None),
-        };
-        attributes.push(KeyValue::new(SERVER_ADDRESS, address.to_owned()));
-        if let Some(port) = port {
-            attributes.push(KeyValue::new(SERVER_PORT, i64::from(port)));
-        }
-    }
-    if let Some(agent) = text("user-agent") {
-        attributes.push(KeyValue::new(USER_AGENT_ORIGINAL, agent.to_owned()));
-    }
-    if request.headers().contains_key(AUTHORIZATION) {
-        attributes.push(KeyValue::new(AUTH_PRESENT, true));
-    }
-    attributes
-}
-
-const fn protocol_version(version: Version) -> Option<&'static str> {
-    match version {
-        Version::HTTP_10 => Some("1.0"),
-        Version::HTTP_11 => Some("1.1"),
-        Version::HTTP_2 => Some("2"),
-        _ => None,
     }
 }

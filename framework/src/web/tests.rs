@@ -10,6 +10,7 @@ use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
 use super::WebSignals;
 use super::request::Target;
 use super::route::known_method;
+use super::series::Series;
 use super::signals::Sample;
 use crate::config::TelemetrySettings;
 use crate::telemetry::{ServiceInfo, Setup};
@@ -24,6 +25,7 @@ fn a_hundred_thousand_strange_requests_leave_a_routes_series_alone() {
         .build()
         .unwrap();
     let signals = WebSignals::new(telemetry.clone(), &TelemetrySettings::default());
+    let series = Series::default();
     let request = |method: &Method, pattern: Option<&str>, answer: HttpResponse| {
         let sample = Sample {
             started: Instant::now(),
@@ -32,8 +34,8 @@ fn a_hundred_thousand_strange_requests_leave_a_routes_series_alone() {
             target: Target::Nothing,
             pattern: pattern.map(str::to_owned),
         };
-        signals.began(&sample);
-        signals.ended(&Context::new(), &sample, Some(answer.head()), None);
+        signals.began(&sample, &series);
+        signals.ended(&Context::new(), &sample, &series, Some(answer.head()), None);
     };
     for strange in 0..100_000 {
         let method = Method::from_bytes(format!("X{strange}").as_bytes()).unwrap();

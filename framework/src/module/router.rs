@@ -1,0 +1,208 @@
+//! Takes each request to its route.
+//!
+//! The router of actix compares a path with one pattern after the other, most of them regular expressions: with thirty
+//! routes that was half of what the service did for a request. Here the path's segments say which few may fit, and their
+//! expressions are asked then.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{
+    AppService, Extensions, HttpServiceFactory, ResourceDef, ResourceMap, Service, ServiceFactory,
+    ServiceRequest, ServiceResponse, Transform as _, Url,
+};
+use actix_web::guard::GuardContext;
+use actix_web::{Error, HttpResponse, Route, web};
+use futures_util::future::LocalBoxFuture;
+
+use super::paths::Paths;
+use super::route::Guard;
+use super::table::Resource;
+use crate::web::{RequestLayer, RequestService, method_not_allowed, no_such_route};
+
+/// What a worker knows of all routes before it serves them.
+pub(super) struct Router {
+    map: Arc<Map>,
+    routes: Vec<Answering>,
+    /// Around what no route matches.
+    unmatched: RequestLayer,
+}
+
+/// Which paths have routes. One a worker.
+pub(super) struct Map {
+    paths: Paths,
+    patterns: Vec<Pattern>,
+}
+
+struct Pattern {
+    /// With a slash at its end and without.
+    forms: Vec<ResourceDef>,
+    guards: Vec<Guard>,
+}
+
+/// What answers at a path.
+struct Answering {
+    methods: Vec<Route>,
+    otherwise: Route,
+    layer: RequestLayer,
+    data: Rc<Extensions>,
+}
+
+impl Router {
+    /// `layer` is what surrounds the routes of a resource.
+    pub(super) fn new(
+        resources: &[Resource],
+        layer: impl Fn(&Resource) -> RequestLayer,
+        unmatched: RequestLayer,
+    ) -> Self {
+        let mut paths = Paths::default();
+        resources.iter().enumerate().for_each(|(place, resource)| paths.add(resource.meta.pattern, place));
+        let pattern = |resource: &Resource| Pattern {
+            forms: resource.patterns.iter().map(|form| ResourceDef::new(form.as_str())).collect(),
+            guards: resource.guards.clone(),
+        };
+        let answering = |resource: &Resource| {
+            let mut data = Extensions::new();
+            data.insert(Arc::clone(&resource.meta));
+            let allow = resource.meta.allow.clone();
+            Answering {
+                methods: resource.routes.iter().map(|make| make()).collect(),
+                otherwise: web::to(move || {
+                    let problem = method_not_allowed(&allow);
+                    async move { Err::<HttpResponse, _>(problem) }
+                }),
+                layer: layer(resource),
+                data: Rc::new(data),
+            }
+        };
+        Self {
+            map: Arc::new(Map { paths, patterns: resources.iter().map(pattern).collect() }),
+            routes: resources.iter().map(answering).collect(),
+            unmatched,
+        }
+    }
+
+    pub(super) fn map(&self) -> Arc<Map> {
+        Arc::clone(&self.map)
+    }
+}
+
+impl Map {
+    /// Whether a route has this request, for who would take what is left.
+    pub(super) fn has(&self, context: &GuardContext<'_>) -> bool {
+        // As the server reads it: what is escaped without need is not.
+        let url = Url::new(context.head().uri.clone());
+        let fits = |place: &usize| {
+            let Pattern { forms, guards } = &self.patterns[*place];
+            forms.iter().any(|form| form.is_match(url.path())) && guards.iter().all(|guard| guard(context))
+        };
+        let first = self.paths.next(url.path(), None);
+        std::iter::successors(first, |after| self.paths.next(url.path(), Some(*after)))
+            .any(|place| fits(&place))
+    }
+
+    /// Finds the route of a request and reads its parameters.
+    fn find(&self, request: &mut ServiceRequest) -> Option<usize> {
+        let mut after = None;
+        loop {
+            let place = self.paths.next(request.match_info().unprocessed(), after)?;
+            let Pattern { forms, guards } = &self.patterns[place];
+            let allowed = |request: &ServiceRequest| guards.iter().all(|guard| guard(&request.guard_ctx()));
+            if forms.iter().any(|form| form.capture_match_info_fn(request, allowed)) {
+                return Some(place);
+            }
+            after = Some(place);
+        }
+    }
+}
+
+impl HttpServiceFactory for Router {
+    fn register(self, config: &mut AppService) {
+        let everything = ResourceDef::prefix("");
+        // For who asks a request which pattern it matches.
+        let mut map = ResourceMap::new(everything.clone());
+        for pattern in &self.map.patterns {
+            pattern.forms.iter().for_each(|form| map.add(&mut form.clone(), None));
+        }
+        config.register_service(everything, None, self, Some(Rc::new(map)));
+    }
+}
+
+impl ServiceFactory<ServiceRequest> for Router {
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Config = ();
+    type Service = Routing;
+    type InitError = ();
+    type Future = LocalBoxFuture<'static, Result<Routing, ()>>;
+
+    fn new_service(&self, (): ()) -> Self::Future {
+        let unmatched = web::to(no_such_route).new_service(());
+        let (map, layer) = (self.map(), self.unmatched.clone());
+        let routes: Vec<_> = self
+            .routes
+            .iter()
+            .map(|of| {
+                let methods: Vec<_> = of.methods.iter().map(|method| method.new_service(())).collect();
+                (methods, of.otherwise.new_service(()), of.layer.clone(), Rc::clone(&of.data))
+            })
+            .collect();
+        Box::pin(async move {
+            let mut services = Vec::with_capacity(routes.len());
+            for (making, otherwise, layer, data) in routes {
+                let mut methods = Vec::with_capacity(making.len());
+                for method in making {
+                    methods.push(method.await?);
+                }
+                let methods = Methods { methods, otherwise: otherwise.await? };
+                services.push((data, layer.new_transform(methods).await?));
+            }
+            let unmatched = Methods { methods: Vec::new(), otherwise: unmatched.await? };
+            Ok(Routing { map, routes: services, unmatched: layer.new_transform(unmatched).await? })
+        })
+    }
+}
+
+/// The routes of a service on one worker.
+pub(super) struct Routing {
+    map: Arc<Map>,
+    routes: Vec<(Rc<Extensions>, RequestService<Methods>)>,
+    unmatched: RequestService<Methods>,
+}
+
+impl Service<ServiceRequest> for Routing {
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
+
+    actix_web::dev::always_ready!();
+
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
+        let Some(place) = self.map.find(&mut request) else { return self.unmatched.call(request) };
+        let (data, service) = &self.routes[place];
+        request.add_data_container(Rc::clone(data));
+        service.call(request)
+    }
+}
+
+type Answers = <Route as ServiceFactory<ServiceRequest>>::Service;
+
+/// What answers at a path, by method.
+pub(super) struct Methods {
+    methods: Vec<Answers>,
+    otherwise: Answers,
+}
+
+impl Service<ServiceRequest> for Methods {
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
+
+    actix_web::dev::always_ready!();
+
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
+        let method = self.methods.iter().find(|method| method.check(&mut request));
+        method.unwrap_or(&self.otherwise).call(request)
+    }
+}
