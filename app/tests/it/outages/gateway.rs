@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use spanbox::testing::{Process, TestDatabase};
 
-use super::{Load, MEANWHILE, Outage, Seen, all_are_right, end, place_some, serve, until};
+use super::{
+    Load, MEANWHILE, Outage, Seen, all_are_right, end, newest, place_some, serve, unfinished, until,
+};
 use crate::gateway::{charged, gateway};
 use crate::stored::{Orders, Records};
 
@@ -19,12 +21,6 @@ fn is_left_alone(process: &Process) -> bool {
     let metrics = process.get_management("/metrics");
     let mut states = metrics.lines().filter(|line| line.starts_with("spanbox_client_breaker"));
     states.any(|line| line.contains(r#""open""#) && line.ends_with(" 1"))
-}
-
-fn done(orders: &Orders, id: i64) -> bool {
-    let order = &orders[&id];
-    assert_ne!(order.status, "failed", "{order:?}");
-    order.status == "completed"
 }
 
 #[actix::test]
@@ -52,28 +48,26 @@ async fn the_gateway_goes_and_comes_back_and_every_order_is_charged_once() {
         }
         until("it is left alone", async || is_left_alone(&process)).await;
         load.more(MEANWHILE);
-        let now = records.orders().await;
-        let left: Vec<_> = now.keys().copied().filter(|id| !done(&now, *id)).collect();
-        assert!(left.len() > 3, "orders wait for it: {now:#?}");
+        let last = newest(&records).await;
+        let waiting = unfinished(&records, last).await;
+        assert!(waiting > 3, "only {waiting} orders wait for it");
         match outage {
             Outage::Silent => signal(gate.as_ref().unwrap(), "-CONT"),
             Outage::Killed => gate = Some(gateway(address.port(), &charges, &[], &[])),
         }
         let answers = load.since(before);
         let mut seen = Seen { of: "gateway", outage, answers, back: Instant::now(), recovered: Vec::new() };
-        records.become_so("one is charged", |now| left.iter().any(|id| done(now, *id))).await;
+        until("one is charged", async || unfinished(&records, last).await < waiting).await;
         seen.recovers("the first order");
-        records.become_so("all are charged", |now| left.iter().all(|id| done(now, *id))).await;
+        until("all are charged", async || unfinished(&records, last).await == 0).await;
         seen.recovers("all that waited");
         all.push(seen);
     }
     let placed = 3 + all_are_right(&load.end());
-    let finished = |orders: &Orders| orders.len() == placed && orders.keys().all(|id| done(orders, *id));
-    let orders = records.become_so("all are completed", finished).await;
-    assert!(
-        orders.values().all(|order| (order.version, order.job.as_str()) == (3, "completed")),
-        "{orders:#?}"
-    );
+    until("all orders are done", async || unfinished(&records, i64::MAX).await == 0).await;
+    let finished = |orders: &Orders| orders.values().all(|order| order.job == "completed");
+    let orders = records.become_so("all jobs are done", finished).await;
+    assert!(orders.len() == placed && orders.values().all(|order| order.version == 3), "{orders:#?}");
     records.close().await;
     end(process, &all);
     let placed = i64::try_from(placed).unwrap();

@@ -9,9 +9,15 @@ use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use diesel::sql_types::BigInt;
+use diesel::{QueryableByName, sql_query};
+use diesel_async::RunQueryDsl as _;
+use spanbox::data::{Conn, DbError};
+use spanbox::query;
 use spanbox::testing::{Process, TestDatabase};
-use tokio::time::{interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::stored::Records;
 use load::{Answer, Load};
 
 /// Long, since nothing but a failing test ever waits so long.
@@ -64,13 +70,40 @@ fn place_some(process: &Process) {
 
 /// Waits until it is so.
 async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
-    let mut again = interval(Duration::from_millis(20));
+    let mut again = interval(Duration::from_millis(50));
+    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let happened = async {
         while !so().await {
             again.tick().await;
         }
     };
     timeout(PATIENCE, happened).await.unwrap_or_else(|_| panic!("it never happened: {what}"));
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+/// What the database counts. It only reads: whoever looks again and again with the lock of a writer keeps the service from
+/// its work.
+async fn count(records: &Records, sql: String) -> i64 {
+    let read = records
+        .db()
+        .read(async move |conn: &mut Conn| query!(conn, c => sql_query(sql).get_result::<Number>(c).await));
+    read.await.map_err(|error: DbError| error.to_string()).unwrap().number
+}
+
+/// The newest order.
+async fn newest(records: &Records) -> i64 {
+    count(records, "SELECT COALESCE(MAX(id), 0) AS number FROM orders".to_owned()).await
+}
+
+/// How many orders are not completed, up to this one.
+async fn unfinished(records: &Records, up_to: i64) -> i64 {
+    let sql = format!("SELECT COUNT(*) AS number FROM orders WHERE status <> 'completed' AND id <= {up_to}");
+    count(records, sql).await
 }
 
 /// How often it has said something in its log.

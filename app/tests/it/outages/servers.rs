@@ -4,9 +4,11 @@ use std::time::Instant;
 
 use spanbox::testing::{MemcachedServer, Process, RedisServer, TestDatabase};
 
-use super::{Load, MEANWHILE, Outage, Seen, all_are_right, end, place_some, said, serve, until};
+use super::{
+    Load, MEANWHILE, Outage, Seen, all_are_right, end, newest, place_some, said, serve, unfinished, until,
+};
 use crate::caching::Server;
-use crate::stored::{Records, Stored};
+use crate::stored::Records;
 
 /// What the service says of Redis, which not all servers are.
 const ALONE: &str = "each process counts for itself";
@@ -70,7 +72,7 @@ async fn goes_and_comes_back(
             .await;
         load.more(MEANWHILE);
         let together = said(&process, TOGETHER);
-        let left: Vec<_> = records.orders().await.into_keys().collect();
+        let last = newest(&records).await;
         match outage {
             Outage::Silent => server.resume(),
             Outage::Killed => server.start_again(),
@@ -83,15 +85,13 @@ async fn goes_and_comes_back(
             until("all count together again", async || said(&process, TOGETHER) > together).await;
             seen.recovers("the limits");
         }
-        let done = |stored: &Stored| stored.status == "completed";
-        records
-            .become_so("what was placed meanwhile is done", |now| left.iter().all(|id| done(&now[id])))
-            .await;
+        until("what was placed meanwhile is done", async || unfinished(&records, last).await == 0).await;
         seen.recovers("the orders from meanwhile");
         load.more(MEANWHILE);
         all.push(seen);
     }
     let placed = all_are_right(&load.end());
+    until("all orders are done", async || unfinished(&records, i64::MAX).await == 0).await;
     records.are_completed_once(3 + placed).await;
     records.close().await;
     end(process, &all);
