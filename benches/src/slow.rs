@@ -1,11 +1,15 @@
 //! What it costs honest clients of the order service that thousands of others send their requests as slowly as they can:
 //! latency while they do, beside what it is without them.
+//!
+//! The slow ones have a thread of their own, so that what they cost themselves keeps no honest client waiting, and begin one
+//! after another, as attackers do that know nothing of each other. Cut off, each connects again at once.
 
-use std::cell::Cell;
 use std::env;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use clap::Args;
@@ -14,7 +18,7 @@ use serde::Serialize;
 use spanbox::testing::Process;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, interval, timeout};
+use tokio::time::{Instant, interval, sleep, sleep_until, timeout};
 
 use crate::collector::SERVICE;
 use crate::figures::quantile;
@@ -27,6 +31,12 @@ const HEAD: &[u8] = b"GET /api/orders/1 HTTP/1.1\r\nhost: slow\r\nx-slow: ";
 const BODY: &[u8] = b"POST /api/orders/ HTTP/1.1\r\nhost: slow\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n{";
 /// How often a slow client sends a byte.
 const BYTE: Duration = Duration::from_secs(1);
+/// For how long slow clients go on beginning: until those that began first, with a body, are cut off. From then on as many
+/// come as go.
+const RAMP: Duration = Duration::from_secs(10);
+
+/// How long the service is left alone after they have gone.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// How many and how long
 #[derive(Args, Clone, Debug)]
@@ -43,6 +53,9 @@ pub struct Options {
     /// Rounds of a phase without and one with them
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
+    /// All slow clients begin in one moment, and so are cut off and come back in one moment
+    #[arg(long)]
+    at_once: bool,
     /// Honest requests per second
     #[arg(long, default_value_t = 200.0)]
     rate: f64,
@@ -89,16 +102,17 @@ struct Round {
 struct Report {
     machine: Machine,
     connections: usize,
+    at_once: bool,
     rate: f64,
     rounds: Vec<Round>,
 }
 
 #[derive(Default)]
 struct Counts {
-    open: Cell<usize>,
-    most: Cell<usize>,
-    cut: Cell<usize>,
-    told: Cell<usize>,
+    open: AtomicUsize,
+    most: AtomicUsize,
+    cut: AtomicUsize,
+    told: AtomicUsize,
 }
 
 /// Measures, and prints what came of it.
@@ -126,18 +140,22 @@ pub async fn measure(options: &Options) -> Result<(), SlowError> {
     let mut rounds = Vec::new();
     for _ in 0..options.rounds {
         let alone = phase(load, &url, time, &process).await;
-        let counts = Rc::<Counts>::default();
-        let until = Instant::now() + time + Duration::from_secs(2);
-        let slow = (0..2 * options.connections).map(|number| {
-            let request = if number % 2 == 0 { HEAD } else { BODY };
-            be_slow(process.address(), request, until, Rc::clone(&counts))
-        });
-        let (beside, _) = tokio::join!(phase(load, &url, time, &process), join_all(slow));
-        let (open, cut, answered_408) = (counts.most.get(), counts.cut.get(), counts.told.get());
+        let slow = Slow::begin(process.address(), options, RAMP + time);
+        sleep(RAMP).await;
+        let beside = phase(load, &url, time, &process).await;
+        let counts = slow.end();
+        // What the end of so many costs is not the next round's.
+        sleep(SETTLED).await;
+        let [open, cut, answered_408] = [&counts.most, &counts.cut, &counts.told].map(|it| it.load(Relaxed));
         rounds.push(Round { alone, beside, open, cut, answered_408 });
     }
-    let report =
-        Report { machine: Machine::now(), connections: options.connections, rate: options.rate, rounds };
+    let report = Report {
+        machine: Machine::now(),
+        connections: options.connections,
+        at_once: options.at_once,
+        rate: options.rate,
+        rounds,
+    };
     if options.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -146,18 +164,51 @@ pub async fn measure(options: &Options) -> Result<(), SlowError> {
     Ok(())
 }
 
+/// Slow clients on a thread of their own.
+struct Slow {
+    counts: Arc<Counts>,
+    thread: JoinHandle<()>,
+}
+
+impl Slow {
+    fn begin(address: SocketAddr, options: &Options, time: Duration) -> Self {
+        let counts = Arc::<Counts>::default();
+        let clients = 2 * options.connections;
+        let ramp = if options.at_once { Duration::ZERO } else { RAMP };
+        let told = Arc::clone(&counts);
+        let thread = thread::spawn(move || {
+            actix_rt::System::new().block_on(async {
+                let began = Instant::now();
+                let all = (0..clients).map(|number| {
+                    let request = if number % 2 == 0 { HEAD } else { BODY };
+                    let at = began + ramp.mul_f64(number as f64 / clients as f64);
+                    be_slow(address, request, at, began + time, &told)
+                });
+                join_all(all).await;
+            });
+        });
+        Self { counts, thread }
+    }
+
+    /// Waits until their time is over, which it is with what was measured beside them.
+    fn end(self) -> Arc<Counts> {
+        self.thread.join().expect("nothing in it panics");
+        self.counts
+    }
+}
+
 /// Sends a byte now and then, and connects again when it is cut off.
-async fn be_slow(address: SocketAddr, request: &[u8], until: Instant, counts: Rc<Counts>) {
+async fn be_slow(address: SocketAddr, request: &[u8], at: Instant, until: Instant, counts: &Counts) {
+    sleep_until(at).await;
     while Instant::now() < until {
         let Ok(Ok(mut stream)) = timeout(BYTE * 5, TcpStream::connect(address)).await else { continue };
-        counts.open.set(counts.open.get() + 1);
-        counts.most.set(counts.most.get().max(counts.open.get()));
+        counts.most.fetch_max(counts.open.fetch_add(1, Relaxed) + 1, Relaxed);
         if stream.write_all(request).await.is_ok() && trickle(&mut stream, until).await {
-            counts.told.set(counts.told.get() + 1);
+            counts.told.fetch_add(1, Relaxed);
         }
-        counts.open.set(counts.open.get() - 1);
+        counts.open.fetch_sub(1, Relaxed);
         if Instant::now() < until {
-            counts.cut.set(counts.cut.get() + 1);
+            counts.cut.fetch_add(1, Relaxed);
         }
     }
 }
@@ -194,10 +245,13 @@ async fn phase(load: Load, url: &str, time: Duration, process: &Process) -> Phas
 }
 
 fn tell(report: &Report) {
-    let Report { machine, connections, rate, rounds } = report;
+    let Report { machine, connections, at_once, rate, rounds } = report;
     println!(
-        "{}, {} cores, load {}; {connections} slow heads and {connections} slow bodies, {rate} honest requests/s",
-        machine.model, machine.cores, machine.load
+        "{}, {} cores, load {}; {connections} slow heads and {connections} slow bodies{}, {rate} honest requests/s",
+        machine.model,
+        machine.cores,
+        machine.load,
+        if *at_once { " in one moment" } else { "" }
     );
     for Round { alone, beside, open, cut, answered_408 } in rounds {
         for (name, phase) in [("alone", alone), ("beside", beside)] {

@@ -2,8 +2,9 @@
 //! read it.
 
 use serde::Deserialize;
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{RefOr, Required};
 use utoipa::{IntoParams, ToSchema};
 
 use super::draft::{LineDraft, MAX_NAME};
@@ -64,34 +65,38 @@ pub(super) struct Patch {
     lines: Option<Vec<LineDraft>>,
 }
 
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "only described")]
-pub(super) struct IfMatch {
-    /// `*`, or the `ETag` that the order has to have: 412 if it has another.
-    #[param(
-        rename = "If-Match",
-        value_type = String,
-        required = false,
-        min_length = 1,
-        pattern = r#"^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$"#
-    )]
-    if_match: Option<String>,
+/// What the order has to be.
+pub(super) struct IfMatch;
+
+impl IntoParams for IfMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![tags("If-Match", "`*`, or the `ETag` that the order has to have: 412 if it has another.")]
+    }
 }
 
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "only described")]
-pub(super) struct IfNoneMatch {
-    /// The `ETag` of what the client has: 304 if the order still has it.
-    #[param(
-        rename = "If-None-Match",
-        value_type = String,
-        required = false,
-        min_length = 1,
-        pattern = r#"^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$"#
-    )]
-    if_none_match: Option<String>,
+/// What the client has of the order.
+pub(super) struct IfNoneMatch;
+
+impl IntoParams for IfNoneMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![tags("If-None-Match", "The `ETag` of what the client has: 304 if the order still has it.")]
+    }
+}
+
+/// A header of entity tags. In two schemas, since programs that make up requests from a description find no value for one
+/// pattern of both, and send what is neither.
+fn tags(name: &str, description: &str) -> Parameter {
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let list =
+        text().pattern(Some(r#"^(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*$"#)).examples(["\"7-3\""]);
+    let schema = OneOfBuilder::new().item(text().enum_values(Some(["*"]))).item(list);
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(schema))
+        .build()
 }
 
 #[derive(IntoParams)]
@@ -113,9 +118,31 @@ pub(super) struct IdempotencyKey {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "only described")]
 pub(super) struct LastSeen {
-    /// The `id` of the last event that the client has.
-    #[param(rename = "Last-Event-ID", value_type = String, required = false, min_length = 1, pattern = "^[0-9]{1,18}$")]
+    /// The `id` of the last event that the client has; empty is none.
+    #[param(rename = "Last-Event-ID", value_type = String, required = false, pattern = "^[0-9]{0,18}$")]
     last_event_id: Option<String>,
+}
+
+/// An event of a stream, by its fields.
+#[derive(ToSchema)]
+#[schema(as = OrderEvent)]
+#[expect(dead_code, reason = "only described")]
+pub(super) struct StreamEvent {
+    /// JSON: the `id`, `status` and `version` of the order.
+    data: String,
+    event: EventKind,
+    /// The version of the order, to be given back as `Last-Event-ID`.
+    #[schema(pattern = "^[0-9]+$")]
+    id: String,
+}
+
+/// Whether the order has another status, or is gone.
+#[derive(ToSchema)]
+#[schema(as = OrderEventKind, rename_all = "lowercase")]
+#[expect(dead_code, reason = "only described")]
+enum EventKind {
+    Status,
+    Deleted,
 }
 
 /// No control characters, and one that is not blank.

@@ -14,7 +14,7 @@ use spanbox::web::stream::{Event, LastEventId, Sse, is_websocket, websocket};
 
 use super::events::Change;
 use super::live::{OrderEvents, Watch};
-use super::schema::LastSeen;
+use super::schema::{LastSeen, StreamEvent};
 use super::store;
 use crate::accounts::Caller;
 
@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
     params(("id" = i64, Path, minimum = 1), LastSeen),
     security((), ("bearer" = [])),
     responses(
-        (status = 200, description = "Its changes, each with the `id`, `status` and `version` of the order.", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "Its changes, each with the `id`, `status` and `version` of the order.", body = StreamEvent, content_type = "text/event-stream"),
         (status = 101, description = "The same, each as a text message."),
         (status = 204, description = "Nothing can follow what is known."),
     )

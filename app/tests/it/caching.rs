@@ -37,8 +37,8 @@ with_both!(
     a_server_that_is_stopped_and_killed_under_load_fails_no_request,
 );
 
-/// What the tests do with a server.
-trait Server {
+/// What tests do with a server.
+pub(crate) trait Server {
     fn url(&self) -> String;
     fn pause(&self);
     fn resume(&self);

@@ -2,8 +2,10 @@
 
 use actix_web::http::Method;
 use orders::create_app;
-use serde_json::json;
+use serde_json::{Value, json};
 use spanbox::testing::TestApp;
+
+use crate::streaming::Client;
 
 #[actix::test]
 async fn orders_are_limited_per_client_and_reading_is_not() {
@@ -25,7 +27,7 @@ async fn orders_are_limited_per_client_and_reading_is_not() {
 }
 
 #[actix::test]
-async fn a_page_of_a_listed_origin_may_place_an_order() {
+async fn a_page_of_a_listed_origin_may_place_an_order_and_watch_it() {
     let app = TestApp::start_with(create_app, [("APP_CORS__ORIGINS", "https://shop.example")]).await;
     let asked = [
         ("origin", "https://shop.example"),
@@ -41,5 +43,13 @@ async fn a_page_of_a_listed_origin_may_place_an_order() {
     assert_eq!(placed.header("access-control-allow-origin"), Some("https://shop.example"));
     assert_eq!(placed.header("cache-control"), Some("no-store"));
     assert_eq!(placed.header("x-request-id").map(str::len), Some(32));
+    let id = placed.json::<Value>()["id"].as_i64().unwrap();
+    let watching = Client::websocket(&app, id, "origin: https://shop.example\r\n").await;
+    assert!(watching.head.starts_with("http/1.1 101"), "{}", watching.head);
+    drop(watching);
+    for refused in ["origin: https://other.example\r\n", "origin: https://shop.example\r\ncookie: a=b\r\n"] {
+        let answer = Client::websocket(&app, id, refused).await;
+        assert!(answer.head.starts_with("http/1.1 403"), "{refused}: {}", answer.head);
+    }
     app.stop().await;
 }

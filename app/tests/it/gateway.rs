@@ -19,7 +19,12 @@ use crate::contract::ORDERS;
 use crate::orders::{becomes, place};
 
 /// The gateway with its records in this database.
-fn gateway(port: u16, records: &TestDatabase, arguments: &[&str], environment: &[(&str, &str)]) -> Process {
+pub(crate) fn gateway(
+    port: u16,
+    records: &TestDatabase,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Process {
     let records = records.url().strip_prefix("sqlite://").unwrap();
     Process::start(
         Command::new(env!("CARGO_BIN_EXE_orders"))
@@ -64,7 +69,7 @@ struct Charges {
 }
 
 /// How many charges the gateway has made, and what they come to.
-async fn charged(records: &TestDatabase) -> (i64, i64) {
+pub(crate) async fn charged(records: &TestDatabase) -> (i64, i64) {
     const SUM: &str = "SELECT COUNT(*) AS count, COALESCE(SUM(amount_minor), 0) AS total_minor FROM charges";
     let db = Db::connect(&records.settings(), &Telemetry::disabled()).await.unwrap();
     let read = db

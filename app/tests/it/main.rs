@@ -25,6 +25,7 @@ mod live;
 mod openapi;
 mod orders;
 mod otlp;
+mod outages;
 mod payments;
 mod postgres;
 mod process;

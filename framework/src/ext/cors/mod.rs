@@ -2,7 +2,8 @@
 //!
 //! None may until `[cors]` lists it. The answers to a listed origin say so, those with an error too, and preflight
 //! requests are answered before any hook and handler. Requests of other origins are answered as if nobody asked: their
-//! browser keeps the answer from the page. What is allowed for whom is a matter of credentials, not of this.
+//! browser keeps the answer from the page. What is allowed for whom is a matter of credentials, not of this. WebSockets,
+//! which browsers let every page open, are refused to pages of other origins; those that are listed may open them.
 //!
 //! Give it to the service before other extensions that surround requests, such as
 //! [`Limit`](crate::ext::limit::Limit): then these see no preflight requests, and pages can read what they answer.
@@ -27,6 +28,7 @@ mod settings;
 use super::Extension;
 use crate::config::Loader;
 use crate::module::{Boot, BoxError};
+use crate::web::stream::AllowedOrigins;
 
 pub use settings::CorsSettings;
 
@@ -46,6 +48,7 @@ impl Extension for Cors {
     async fn install(self, boot: Boot) -> Result<(), BoxError> {
         let settings = boot.settings::<CorsSettings>()?;
         if !settings.origins.is_empty() {
+            boot.provide(AllowedOrigins::new(settings.origins.clone()).cookies(settings.credentials));
             boot.wrap(move || middleware(&settings));
         }
         Ok(())

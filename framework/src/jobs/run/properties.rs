@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "redis")]
 use super::stream::Entry;
 use super::worker::{End, Failure, judge};
 use crate::jobs::carried::Carried;
@@ -31,11 +32,18 @@ struct Parcel {
     parts: Vec<String>,
 }
 
-/// As the payload of a job, and as an entry that holds one: read as it was written, or put aside.
+/// As the payload of a job, and, with the feature `redis`, as an entry that holds one: read as it was written, or put aside.
 pub fn job_payload(data: &[u8]) {
     if let Ok(payload) = std::str::from_utf8(data) {
         read_or_put_aside(payload);
     }
+    #[cfg(feature = "redis")]
+    read_again(data);
+}
+
+/// An entry that is read is the same when it is written and read again.
+#[cfg(feature = "redis")]
+fn read_again(data: &[u8]) {
     let entry =
         |text: Vec<u8>| Entry::read(("1764006388123-0".to_owned(), Some(vec![("job".to_owned(), text)])));
     let Some((epoch, job)) = entry(data.to_vec()).job else { return };

@@ -23,6 +23,9 @@ use crate::telemetry::panic_message;
 const LOOK: Duration = Duration::from_secs(30);
 /// So many ticks of one schedule are caught up with before the others have their turn.
 const ROUND: usize = 100;
+/// How long a process leaves a schedule to the one that was faster. Where many ticks are due, one catches up with them as fast
+/// as all: the others would only wait for the row that it moves, and find that they came too late.
+const STAND_BACK: Duration = Duration::from_millis(100);
 /// How long a schedule is left alone when its tick fails, at first and at most.
 const SHORTEST_REST: Duration = Duration::from_millis(100);
 const LONGEST_REST: Duration = LOOK;
@@ -161,7 +164,7 @@ impl Rota {
                 Due::Never => return Ok(LOOK),
             };
             if !self.enqueue(schedule, last, tick).await.map_err(|trouble| (tick, trouble))? {
-                break;
+                return Ok(STAND_BACK);
             }
             if skips {
                 tracing::warn!(
@@ -173,7 +176,7 @@ impl Rota {
             }
             last = tick;
         }
-        // Somebody else was faster, or it is the others' turn.
+        // It is the others' turn.
         Ok(Duration::ZERO)
     }
 

@@ -1,3 +1,6 @@
+use tokio::time::timeout;
+
+use super::stage::SOON;
 use super::store::{Then, Unfinished};
 use super::*;
 
@@ -74,14 +77,16 @@ async fn a_completion_after_a_rescue_changes_nothing(fixture: Fixture) {
         assert_eq!(store::rescue(conn, 10, 3).await?.len(), 1);
         rescued.send(()).unwrap();
         // On PostgreSQL the completion gets as far as the row; SQLite has one writer.
-        while let Conn::Postgres(_) = conn {
-            let waits = sql_query("SELECT COUNT(*) AS number FROM pg_locks WHERE NOT granted");
-            if query!(&mut *conn, c => waits.get_result::<Number>(c).await)?.number > 0 {
-                break;
+        let waited_for = async {
+            while let Conn::Postgres(_) = conn {
+                let waits = sql_query("SELECT COUNT(*) AS number FROM pg_locks WHERE NOT granted");
+                if query!(&mut *conn, c => waits.get_result::<Number>(c).await)?.number > 0 {
+                    break;
+                }
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        Ok(())
+            Ok(())
+        };
+        timeout(SOON, waited_for).await.expect("the completion never gets as far as the row")
     });
     let complete = async {
         now.await.unwrap();

@@ -32,6 +32,7 @@ mod download;
 mod event;
 mod hub;
 mod open;
+mod origin;
 mod sse;
 mod websocket;
 
@@ -39,6 +40,7 @@ pub use download::Download;
 pub use event::{Event, LastEventId};
 pub use hub::{Full, Hub, Subscription};
 pub(super) use open::{Protocol, STREAM_PROTOCOL};
+pub use origin::AllowedOrigins;
 pub use sse::Sse;
 pub use websocket::{is_websocket, websocket};
 

@@ -1,7 +1,6 @@
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{HOST, ORIGIN, UPGRADE};
+use actix_web::http::header::UPGRADE;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use actix_ws::{CloseCode, CloseReason, Message, MessageStream, Session};
@@ -14,6 +13,7 @@ use super::super::limits::Lifted;
 use super::KEEP_ALIVE;
 use super::event::Event;
 use super::open::{End, Open, Protocol, draining};
+use super::origin;
 use crate::context;
 
 /// How long one message may wait for a client that does not read.
@@ -38,16 +38,13 @@ pub fn is_websocket(request: &HttpRequest) -> bool {
 /// # Errors
 ///
 /// 400 when the request is no handshake, 403 when a page of another origin makes it: a browser would send its user's cookies
-/// along.
+/// along. [`AllowedOrigins`](super::AllowedOrigins) says whose may: with the extension `Cors`, those that `[cors]` lists.
 pub fn websocket(
     request: &HttpRequest,
     payload: Payload,
     events: impl Stream<Item = Event> + 'static,
 ) -> Result<HttpResponse, Problem> {
-    if !is_same_origin(request) {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "cross-origin")
-            .detail("a WebSocket is for pages of this service's own origin"));
-    }
+    origin::check(request)?;
     let (response, session, messages) = actix_ws::handle(request, payload)
         .map_err(|error| Problem::bad_request(format!("this is no WebSocket handshake: {error}")))?;
     Lifted::lift(request);
@@ -58,18 +55,6 @@ pub fn websocket(
     let _ends_by_itself =
         context::spawn(converse(session, messages, events, draining, open).with_context(cx));
     Ok(response)
-}
-
-/// Whether a request comes from a page of the host that it goes to, or from no page at all.
-fn is_same_origin(request: &HttpRequest) -> bool {
-    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    match (text(ORIGIN), text(HOST)) {
-        (None, _) => !request.headers().contains_key(ORIGIN),
-        (Some(origin), host) => origin
-            .split_once("://")
-            .map(|(_, authority)| authority)
-            .is_some_and(|origin| Some(origin) == host),
-    }
 }
 
 async fn converse(

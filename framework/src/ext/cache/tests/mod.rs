@@ -9,6 +9,7 @@ mod recorded;
 use std::time::{Duration, Instant};
 
 use futures_util::future::LocalBoxFuture;
+use tokio::time::{interval, timeout};
 
 use super::{Cache, CacheSettings};
 use crate::redact::Secret;
@@ -150,9 +151,13 @@ impl Ground {
 /// Waits until it is so; answers how long that took.
 async fn becomes(what: &str, mut so: impl FnMut() -> LocalBoxFuture<'static, bool>) -> Duration {
     let since = Instant::now();
-    while !so().await {
-        assert!(since.elapsed() < PATIENCE, "it never happened: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    // What ends with its time tells nobody, so it is asked for.
+    let mut again = interval(Duration::from_millis(5));
+    let happened = async {
+        while !so().await {
+            again.tick().await;
+        }
+    };
+    timeout(PATIENCE, happened).await.unwrap_or_else(|_| panic!("it never happened: {what}"));
     since.elapsed()
 }
