@@ -145,6 +145,45 @@ fn a_setting_that_is_none_is_found_with_its_line() {
 }
 
 #[test]
+fn what_can_be_looked_at_is_though_a_setting_does_not_hold() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let desk = Desk::new().with("PORT", &port).with("REDIS_URL", &format!("redis://{nobody}"));
+    let desk = desk.with("APP_DATABASE__POOL_SIZ", "3").with("OTEL_SERVICE_NAM", "shop");
+    let found = desk.doctor(&[]);
+    found.fails("settings", "database.pool_siz is not a setting", "did you mean database.pool_size");
+    found.fails("port", "listens at 127.0.0.1:", "take another port with PORT");
+    found.fails("redis", "can not be reached", "start it, or correct host, port");
+    found.fails("otel variables", "nobody knows OTEL_SERVICE_NAM", "did you mean OTEL_SERVICE_NAME?");
+    assert_eq!(found.of("management port").0, "ok");
+    found.says("not looked at", "warn", "needs a setting that does not hold", "run this again");
+    let names = found.document["findings"].as_array().unwrap().iter().map(|finding| &finding["name"]);
+    assert_eq!(
+        names.filter(|name| *name == "database").count(),
+        0,
+        "which one it is nobody knows: {found:#?}"
+    );
+
+    let found = Desk::new().doctor(&["--production"]);
+    found.fails("settings", "service.secret_key is required in production", "set SECRET_KEY");
+    assert_eq!(found.of("management port").0, "ok");
+    found.says("collector", "warn", "no spans are exported", "set OTEL_EXPORTER_OTLP_ENDPOINT");
+    assert!(!found.document.to_string().contains("nothing contradicts"), "{found:#?}");
+}
+
+#[test]
+fn where_a_file_can_not_be_read_nothing_is_said_of_what_it_may_say() {
+    let desk = Desk::new();
+    std::fs::create_dir(desk.path().join("config")).unwrap();
+    std::fs::write(desk.path().join("config/default.toml"), "[server\nport = 1\n").unwrap();
+    let found = desk.doctor(&[]);
+    found.fails("settings", "config/default.toml:1", "");
+    let names = found.document["findings"].as_array().unwrap().iter().map(|finding| finding["name"].as_str());
+    assert_eq!(names.flatten().collect::<Vec<_>>(), ["settings", "open files", "not looked at"]);
+}
+
+#[test]
 fn a_port_that_somebody_has_is_found_with_who_it_is() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

@@ -4,11 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::stops::Stops;
-use super::{BootError, Ready};
+use super::{BootError, Ready, Service};
 use crate::actor::Actors;
-use crate::data::Db;
+use crate::config::{Config, TelemetrySettings};
+use crate::data::{Db, Migrations};
 use crate::module::Boot;
-use crate::telemetry::{Probe, Telemetry, TelemetryError};
+use crate::telemetry::{Probe, Setup, Telemetry, TelemetryError, Variable};
 use crate::web::{Check, Health, Readiness};
 
 /// How long what was installed may take to end again.
@@ -56,5 +57,37 @@ impl Ready {
         actors.drain(deadline).await;
         stops.run(deadline).await;
         installed.map(|()| readiness)
+    }
+}
+
+/// What can be looked at of a service that can not be made ready.
+pub(crate) struct Remains {
+    pub(crate) name: &'static str,
+    /// The sections of which nothing is wrong.
+    pub(crate) config: Config,
+    pub(crate) migrations: Option<&'static Migrations>,
+    /// Its telemetry, where nothing is wrong with that.
+    setup: Option<Setup>,
+}
+
+impl Remains {
+    pub(super) fn new(service: &Service, config: Config) -> Self {
+        let setup = config.get::<TelemetrySettings>().ok().map(|_| service.setup(&config));
+        Self {
+            name: service.name,
+            migrations: service.migrations,
+            setup: setup.filter(|setup| setup.check().is_empty()),
+            config,
+        }
+    }
+
+    /// As [`Ready::probe_collector`], where that can be.
+    pub(crate) fn probe_collector(&self) -> Option<Result<Probe, TelemetryError>> {
+        self.setup.as_ref().map(Setup::probe)
+    }
+
+    /// As [`Ready::variables`], where that can be.
+    pub(crate) fn variables(&self) -> Option<Vec<Variable>> {
+        self.setup.as_ref().map(Setup::variables)
     }
 }

@@ -40,6 +40,7 @@ mod tls;
 mod unread;
 
 pub use error::{BootError, BootErrors, TlsError};
+pub(crate) use examine::Remains;
 pub use ready::Ready;
 pub use running::{Running, StopReport};
 pub use service::Service;

@@ -6,7 +6,7 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::SpanProcessor;
 
 use super::ready::Ready;
-use super::{BootErrors, TlsError, tls};
+use super::{BootErrors, Remains, TlsError, tls};
 use crate::config::{
     Config, DatabaseSettings, EdgeSettings, Loader, LogSettings, ManagementSettings, RedisSettings,
     ServerSettings, ServiceSettings, SheddingSettings, TelemetrySettings,
@@ -217,7 +217,12 @@ impl Service {
     ///
     /// Everything that is wrong: each bad key of the settings with the file and line or the variable that set it,
     /// each missing secret, each clash of names and routes.
-    pub fn prepare(mut self) -> Result<Ready, BootErrors> {
+    pub fn prepare(self) -> Result<Ready, BootErrors> {
+        self.prepare_or_remain().map_err(|refused| refused.0)
+    }
+
+    /// The same, and with what is wrong what can be looked at all the same.
+    pub(crate) fn prepare_or_remain(mut self) -> Result<Ready, Box<(BootErrors, Remains)>> {
         let loader = self.loader();
         let config = loader.load();
         let extensions = in_order(std::mem::take(&mut self.extensions));
@@ -245,13 +250,20 @@ impl Service {
             {
                 Ok(Ready::new(self, extensions, (loader, config), certificate, table))
             }
-            (config, certificate, extensions, _) => Err(BootErrors {
-                config: config.err(),
-                telemetry,
-                tls: certificate.err().map(Box::new),
-                extensions: extensions.err().unwrap_or_default(),
-                modules,
-            }),
+            (config, certificate, extensions, _) => {
+                let (config, wrong) = match config {
+                    Ok(config) => (config, None),
+                    Err(wrong) => (loader.sound(), Some(wrong)),
+                };
+                let errors = BootErrors {
+                    config: wrong,
+                    telemetry,
+                    tls: certificate.err().map(Box::new),
+                    extensions: extensions.err().unwrap_or_default(),
+                    modules,
+                };
+                Err(Box::new((errors, Remains::new(&self, config))))
+            }
         }
     }
 

@@ -1,5 +1,5 @@
 use std::any::Any;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use figment::Figment;
@@ -138,6 +138,26 @@ impl Loader {
     /// TOML, unknown sections and keys, values of the wrong type, and what the sections' own
     /// [`Section::check`] found.
     pub fn load(&self) -> Result<Config, ConfigErrors> {
+        let (read, problems) = self.read();
+        if problems.is_empty() { Ok(Config::new(read)) } else { Err(ConfigErrors::new(problems)) }
+    }
+
+    /// The sections of which nothing is wrong, for who looks at a service whose settings do not hold. None, where a file
+    /// could not be read: what it says nobody knows.
+    pub(crate) fn sound(&self) -> Config {
+        let (mut read, problems) = self.read();
+        let section = |key: &str| key.split('.').next().unwrap_or_default().to_owned();
+        let wrong: BTreeSet<String> = problems.iter().map(|problem| section(&problem.key)).collect();
+        let is_sound = |name: &str| !wrong.contains("") && !wrong.contains(name);
+        for unsound in self.registry.iter().filter(|section| !is_sound(section.name)) {
+            read.sections.remove(&unsound.id);
+        }
+        read.entries.retain(|entry| is_sound(&section(&entry.key)));
+        Config::new(read)
+    }
+
+    /// All that can be read, and everything that is wrong.
+    fn read(&self) -> (Inner, Vec<Problem>) {
         let mut problems = self.problems.clone();
         problems.extend_from_slice(self.registry.problems());
         let before = problems.len();
@@ -178,11 +198,7 @@ impl Loader {
         }
         problems.extend(self.shared_secret(&entries));
         problems.extend(self.own_in_production.iter().filter_map(|key| self.shared(&entries, key)));
-        if problems.is_empty() {
-            Ok(Config::new(Inner { profile: self.profile.clone(), sections, entries }))
-        } else {
-            Err(ConfigErrors::new(problems))
-        }
+        (Inner { profile: self.profile.clone(), sections, entries }, problems)
     }
 
     /// All layers, the strongest last.

@@ -116,6 +116,15 @@ impl DbError {
         matches!(self, Self::Query(QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)))
     }
 
+    /// Whether a statement would have broken a foreign key: what a row refers to is not there, or what was to be deleted is
+    /// referred to.
+    #[must_use]
+    pub fn is_foreign_key_violation(&self) -> bool {
+        use DatabaseErrorKind::{ForeignKeyViolation, RestrictViolation};
+        let Self::Query(QueryError::DatabaseError(kind, _)) = self else { return false };
+        matches!(kind, ForeignKeyViolation | RestrictViolation)
+    }
+
     /// Whether the same unit of work may succeed when it is run again: it did not run, or lost a race.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -14,6 +14,7 @@ const PARTS: &[&str] = &[
      price:money day:date at:datetime key:uuid:unique",
     "resource Maybe article:string?:unique words:text? count:int?:index large:bigint? paid:bool? share:float? \
      price:money? day:date? at:datetime? key:uuid?",
+    "resource Payment reference:string note:references invoice:references? line:references?:invoice_lines",
     "resource Flag raised:bool",
     "module reports",
     "job SendReminder --queue mails",

@@ -57,6 +57,20 @@ impl Shop {
         shop
     }
 
+    /// One with a table of users and the extension by which they sign in; it is not one that compiles.
+    pub(crate) fn with_accounts() -> Self {
+        let shop = Self::new();
+        let lib = shop.read("src/lib.rs");
+        shop.write(
+            "src/lib.rs",
+            &lib.replace("        .describe(", "        .extension(Auth::new(\"shop\"))\n        .describe("),
+        );
+        let users =
+            "diesel::table! {\n    users (id) {\n        id -> BigInt,\n        email -> Text,\n    }\n}\n";
+        shop.write("src/schema.rs", &format!("{}\n{users}", shop.read("src/schema.rs")));
+        shop
+    }
+
     pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().canonicalize().unwrap()
     }

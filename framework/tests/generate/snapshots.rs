@@ -28,7 +28,10 @@ fn snapshot(name: &str, words: &str) {
 
 /// The same for the files that have one of these in their names.
 fn snapshot_of(name: &str, words: &str, wanted: &[&str]) {
-    let shop = Shop::new();
+    snapshot_in(&Shop::new(), name, words, wanted);
+}
+
+fn snapshot_in(shop: &Shop, name: &str, words: &str, wanted: &[&str]) {
     let before = shop.files();
     let report = shop.generates(words);
     assert_snapshot!(format!("{name}-report"), timeless(&report));
@@ -50,6 +53,14 @@ fn snapshot_of(name: &str, words: &str, wanted: &[&str]) {
 #[test]
 fn a_resource() {
     snapshot("resource", "resource Invoice number:string:unique amount:money due:date note:text?");
+}
+
+#[test]
+fn a_resource_that_refers_to_others_for_who_has_signed_in() {
+    const WANTED: &[&str] = &["draft", "error", "up.sql", "routes", "schema", "store", "tests/it/"];
+    let shop = Shop::with_accounts();
+    shop.generates("resource Invoice number:string:unique amount:money author:references:users");
+    snapshot_in(&shop, "refers", "resource Payment invoice:references author:references?:users", WANTED);
 }
 
 #[test]

@@ -137,6 +137,22 @@ fn tables_that_may_be_joined_are_listed() {
 }
 
 #[test]
+fn a_table_and_those_that_it_refers_to_may_be_joined_once() {
+    let shop = Shop::new();
+    shop.generates("resource Invoice number:string note:references other:references?:notes");
+    shop.generates("resource Payment number:string invoice:references");
+    let after = shop.read("src/schema.rs");
+    assert!(
+        after.ends_with(
+            "}\n\ndiesel::joinable!(invoices -> notes (note_id));\n\
+             diesel::joinable!(payments -> invoices (invoice_id));\n\
+             diesel::allow_tables_to_appear_in_same_query!(notes, invoices, payments);\n"
+        ),
+        "{after}"
+    );
+}
+
+#[test]
 fn where_there_is_no_place_the_line_is_told_and_nothing_is_written() {
     let shop = Shop::new();
     shop.write("src/notes/mod.rs", "//! Notes, which `Module::new(\"x\")` would make.\n");

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use spanbox::testing::{PgServer, PgServerError, Process};
 
-use crate::{new, root};
+use crate::{new, redis, root, spanbox};
 
 /// A service on its way.
 struct Built {
@@ -54,6 +54,18 @@ impl Built {
         println!("{}: cargo {}: {:.1?}", self.name, words.join(" "), started.elapsed());
     }
 
+    /// Writes a part of it.
+    fn generate(&self, part: &str) {
+        let words: Vec<_> = ["generate"].into_iter().chain(part.split(' ')).collect();
+        let output = spanbox(&self.directory, &words);
+        assert!(output.status.success(), "{part}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// The program that was built.
+    fn program(&self) -> PathBuf {
+        self.target.join("debug").join(self.name)
+    }
+
     fn check(&self, environment: &[(&str, &str)]) {
         self.cargo(&["fmt", "--check"], &[]);
         self.cargo(&["clippy", "--offline", "--all-targets", "--", "-D", "warnings"], &[]);
@@ -82,13 +94,12 @@ fn the_default_passes_its_checks_and_runs() {
     shop.check(&[]);
     let data = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", data.path().join("shop.db").display());
-    let service = Process::start(
-        Command::new(shop.target.join("debug/shop")).current_dir(&shop.directory).env_clear().envs([
+    let service =
+        Process::start(Command::new(shop.program()).current_dir(&shop.directory).env_clear().envs([
             ("PORT", "0"),
             ("APP_MANAGEMENT__PORT", "0"),
             ("DATABASE_URL", &url),
-        ]),
-    );
+        ]));
     let stored = service.post("/api/notes/", r#"{"title":"Bread","body":"Flour and water"}"#);
     assert!(stored.starts_with("HTTP/1.1 201"), "{stored}");
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -104,13 +115,26 @@ fn the_default_passes_its_checks_and_runs() {
     assert!(status.success(), "{status}: {log}");
 }
 
-/// On PostgreSQL where it is installed, else on SQLite.
+/// On PostgreSQL where it is installed, else on SQLite; with parts that are for who has signed in, that refer to users, and
+/// that Redis hands out.
 #[test]
-fn one_with_accounts_on_postgresql_and_redis_passes_its_checks() {
+fn one_with_accounts_on_postgresql_and_redis_passes_its_checks_and_runs() {
     let till = Built::new("till", &["--auth", "--database", "postgres", "--jobs", "redis"]);
-    match PgServer::start() {
-        Ok(server) => till.check(&[("DATABASE_URL", &server.url())]),
-        Err(PgServerError::NotInstalled) => till.check(&[]),
+    till.generate("resource Invoice number:string:unique amount:money user:references");
+    till.generate("resource InvoiceLine text:string invoice:references author:references?:users");
+    till.generate("resource Offer text:string --public");
+    till.generate("job SendReminder --queue mails");
+    let data = tempfile::tempdir().unwrap();
+    let server = match PgServer::start() {
+        Ok(server) => Some(server),
+        Err(PgServerError::NotInstalled) => None,
         Err(error) => panic!("{error}"),
-    }
+    };
+    let url = match &server {
+        Some(server) => server.url(),
+        None => format!("sqlite://{}", data.path().join("till.db").display()),
+    };
+    let on_the_server = [("DATABASE_URL", url.as_str())];
+    till.check(if server.is_some() { &on_the_server } else { &[] });
+    redis::words_are_counted_by_another_process(&till.program(), &till.directory, &url);
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 mod built;
+mod deploy;
+mod redis;
 mod refusals;
 mod variants;
 

@@ -11,11 +11,11 @@ use rustix::fs::{Access, access, statvfs};
 
 use super::finding::Finding;
 use super::process::listed;
-use crate::app::Ready;
 use crate::app::holders::{self, Holder};
-use crate::config::DatabaseSettings;
+use crate::config::{Config, DatabaseSettings};
 use crate::data::{Backend, Conn, Db, DbError, Migrations};
 use crate::query;
+use crate::telemetry::Telemetry;
 
 /// With less the next hour may fill it.
 const LEAST_DISK: u64 = 100 << 20;
@@ -27,20 +27,26 @@ const ON_NETWORKS: [i64; 6] = [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x5346_
 /// By how much clocks may differ before traces look odd, and before leases and tokens go wrong.
 const CLOCKS: (f64, f64) = (1.0, 30.0);
 
-/// Looks at the database of a service that has one, and gives it for others to look at, open.
-pub(super) async fn look(ready: &Ready, production: bool, findings: &mut Vec<Finding>) -> Option<Db> {
-    let migrations = ready.migrations()?;
-    let settings = ready.config().get::<DatabaseSettings>().ok()?;
+/// Looks at the database of a service that has one, if the settings say which, and gives it for others to look at, open.
+pub(super) async fn look(
+    name: &str,
+    config: &Config,
+    migrations: Option<&'static Migrations>,
+    production: bool,
+    findings: &mut Vec<Finding>,
+) -> Option<Db> {
+    let migrations = migrations?;
+    let settings = config.get::<DatabaseSettings>().ok()?;
     if let Some(file) = settings.sqlite_file() {
         let directory = file.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !file.exists() {
-            findings.push(no_file(ready.name(), file, directory, settings.migrate_on_start));
+            findings.push(no_file(name, file, directory, settings.migrate_on_start));
             return None;
         }
         findings.extend(disk(directory));
         findings.push(sharing(file));
     }
-    let db = match ready.database().await {
+    let db = match Db::connect(&settings, &Telemetry::disabled()).await {
         Ok(db) => db,
         Err(error) => {
             findings.push(unusable(&error.to_string()));
@@ -52,7 +58,7 @@ pub(super) async fn look(ready: &Ready, production: bool, findings: &mut Vec<Fin
         Backend::Postgres => postgres(&db, &settings, findings).await,
     };
     findings.push(looked.unwrap_or_else(|error| unusable(&error.to_string())));
-    findings.push(state_of_migrations(ready.name(), &db, migrations, settings.migrate_on_start).await);
+    findings.push(state_of_migrations(name, &db, migrations, settings.migrate_on_start).await);
     findings.extend(clock(&db, production).await);
     Some(db)
 }

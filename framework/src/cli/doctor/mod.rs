@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use super::text::json;
 use super::{CLOSE, CliError, Output};
-use crate::app::{Ready, Service};
+use crate::app::{Ready, Remains, Service};
+use crate::data::Db;
 use finding::{Finding, Verdict, render};
 
 #[derive(Args)]
@@ -34,11 +35,13 @@ struct Document<'a> {
 impl Doctor {
     /// Looks at a service that may not even be well described.
     pub(super) fn run(&self, service: Service, output: &mut Output<'_>) -> Result<(), CliError> {
-        let findings = match service.prepare() {
-            Ok(ready) => actix_rt::System::new().block_on(examine(ready, self.production)),
-            Err(errors) => {
+        let system = actix_rt::System::new();
+        let findings = match service.prepare_or_remain() {
+            Ok(ready) => system.block_on(examine(ready, self.production)),
+            Err(refused) => {
+                let (errors, remains) = *refused;
                 let mut findings = settings::broken(&errors);
-                findings.push(process::open_files(self.production));
+                findings.extend(system.block_on(examine_the_rest(&remains, self.production)));
                 findings
             }
         };
@@ -57,20 +60,46 @@ impl Doctor {
 }
 
 async fn examine(ready: Ready, production: bool) -> Vec<Finding> {
-    let production = production || ready.config().profile().is_production();
-    let mut findings = settings::look(&ready, production);
-    findings.extend(process::ports(&ready));
+    let config = ready.config();
+    let production = production || config.profile().is_production();
+    let mut findings = settings::look(config, production);
+    findings.extend(process::ports(config));
     findings.push(process::open_files(production));
-    findings.extend(process::variables(&ready));
-    findings.push(services::collector(&ready, production));
-    findings.extend(services::redis(&ready, production).await);
-    let db = database::look(&ready, production, &mut findings).await;
+    findings.extend(process::variables(&ready.variables()));
+    findings.push(services::collector(ready.probe_collector(), production));
+    findings.extend(services::redis(config, production).await);
+    let db = database::look(ready.name(), config, ready.migrations(), production, &mut findings).await;
     // Without its database, which was told already, a service has no extensions to look at.
     if db.is_some() || ready.migrations().is_none() {
         findings.extend(services::checks(ready, db.clone()).await);
     }
+    close(db).await;
+    findings
+}
+
+/// Looks at what can be looked at where something is wrong with the settings or the service, so that all of it is told at
+/// once. No extension is installed.
+async fn examine_the_rest(remains: &Remains, production: bool) -> Vec<Finding> {
+    let config = &remains.config;
+    let production = production || config.profile().is_production();
+    let mut findings = settings::look_at_the_rest(config, production);
+    findings.extend(process::ports(config));
+    findings.push(process::open_files(production));
+    findings.extend(remains.variables().iter().flat_map(|variables| process::variables(variables)));
+    findings.extend(remains.probe_collector().map(|probed| services::collector(probed, production)));
+    findings.extend(services::redis(config, production).await);
+    let db = database::look(remains.name, config, remains.migrations, production, &mut findings).await;
+    close(db).await;
+    findings.push(Finding::warn(
+        "not looked at",
+        "the extensions, and whatever else needs a setting that does not hold",
+        "correct what fails, and run this again",
+    ));
+    findings
+}
+
+async fn close(db: Option<Db>) {
     if let Some(db) = db {
         let _all_units_have_ended = db.close(CLOSE).await;
     }
-    findings
 }

@@ -6,26 +6,30 @@ use std::net::TcpListener;
 use rustix::process::{Resource, getrlimit};
 
 use super::finding::Finding;
-use crate::app::Ready;
 use crate::app::holders::{self, Holder};
-use crate::config::{ManagementSettings, ServerSettings};
-use crate::telemetry::Standing;
+use crate::config::{Config, ManagementSettings, ServerSettings};
+use crate::telemetry::{Standing, Variable};
 
 /// Below this a service hardly starts, and in production it refuses clients on a busy day.
 const LEAST_FILES: (u64, u64) = (256, 1024);
 /// What is enough for most.
 const ENOUGH_FILES: (u64, u64) = (1024, 16_384);
 
-/// Whether the service could listen where it wants to.
-pub(super) fn ports(ready: &Ready) -> Vec<Finding> {
-    let server = ready.config().get::<ServerSettings>().unwrap_or_default();
-    let management = ready.config().get::<ManagementSettings>().unwrap_or_default();
-    let mut findings = vec![port("port", &server.host, server.port, "PORT", false)];
-    if management.enabled {
-        let ManagementSettings { address, port: number, optional, .. } = management;
-        findings.push(port("management port", &address, number, "APP_MANAGEMENT__PORT", optional));
+/// Whether the service could listen where it wants to, as far as the settings say where.
+pub(super) fn ports(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let server = config.get::<ServerSettings>().ok();
+    let management = config.get::<ManagementSettings>().ok().filter(|management| management.enabled);
+    if let Some(ServerSettings { host, port: number, .. }) = &server {
+        findings.push(port("port", host, *number, "PORT", false));
     }
-    if management.enabled && server.port != 0 && server.port == management.port {
+    if let Some(ManagementSettings { address, port: number, optional, .. }) = &management {
+        findings.push(port("management port", address, *number, "APP_MANAGEMENT__PORT", *optional));
+    }
+    if let (Some(server), Some(management)) = (server, management)
+        && server.port != 0
+        && server.port == management.port
+    {
         findings.push(Finding::fail(
             "management port",
             format!("server.port and management.port are both {}", server.port),
@@ -101,8 +105,7 @@ fn judge_files(limit: Option<u64>, production: bool) -> Finding {
 }
 
 /// What becomes of each variable of the telemetry.
-pub(super) fn variables(ready: &Ready) -> Vec<Finding> {
-    let variables = ready.variables();
+pub(super) fn variables(variables: &[Variable]) -> Vec<Finding> {
     let mut findings: Vec<Finding> = variables
         .iter()
         .filter_map(|variable| {

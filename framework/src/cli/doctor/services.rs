@@ -2,18 +2,18 @@
 
 use super::finding::Finding;
 use crate::app::Ready;
-use crate::config::RedisSettings;
+use crate::config::{Config, RedisSettings};
 use crate::data::{Db, Redis, RedisInfo};
 use crate::jobs::{JobsSettings, Transport};
-use crate::telemetry::{Probe, Telemetry};
+use crate::telemetry::{Probe, Telemetry, TelemetryError};
 use crate::web::CheckStatus;
 
 /// Streams do here what jobs need of them.
 const LEAST_REDIS: u64 = 7;
 
-/// Sends a span to the collector.
-pub(super) fn collector(ready: &Ready, production: bool) -> Finding {
-    match ready.probe_collector() {
+/// What became of a span for the collector.
+pub(super) fn collector(probed: Result<Probe, TelemetryError>, production: bool) -> Finding {
+    match probed {
         Ok(Probe::Nowhere) if production => Finding::warn(
             "collector",
             "no spans are exported: nobody will see what the service does",
@@ -34,12 +34,11 @@ pub(super) fn collector(ready: &Ready, production: bool) -> Finding {
 }
 
 /// Asks Redis what it is, if the service has one.
-pub(super) async fn redis(ready: &Ready, production: bool) -> Vec<Finding> {
-    let Some(url) = ready.config().get::<RedisSettings>().ok().and_then(|redis| redis.url) else {
+pub(super) async fn redis(config: &Config, production: bool) -> Vec<Finding> {
+    let Some(url) = config.get::<RedisSettings>().ok().and_then(|redis| redis.url) else {
         return Vec::new();
     };
-    let carries_jobs =
-        ready.config().get::<JobsSettings>().is_ok_and(|jobs| jobs.transport == Transport::Redis);
+    let carries_jobs = config.get::<JobsSettings>().is_ok_and(|jobs| jobs.transport == Transport::Redis);
     let asked = match Redis::new(&url, &Telemetry::disabled()) {
         Ok(redis) => redis.info().await.map(|info| (redis.server().to_owned(), info)),
         Err(error) => Err(error),

@@ -2,8 +2,8 @@
 
 use url::Url;
 
-use super::finding::Finding;
-use crate::app::{BootErrors, Ready};
+use super::finding::{Finding, Verdict};
+use crate::app::BootErrors;
 use crate::config::{
     Config, DatabaseSettings, LogFormat, LogSettings, ManagementSettings, Origin, Problem, RedisSettings,
     Section as _, ServerSettings, ServiceSettings, SqliteSynchronous, TelemetrySettings, Trust,
@@ -71,12 +71,19 @@ fn advice(message: &str) -> (&str, Option<&str>) {
 }
 
 /// What is to be said of settings that hold.
-pub(super) fn look(ready: &Ready, production: bool) -> Vec<Finding> {
-    let config = ready.config();
+pub(super) fn look(config: &Config, production: bool) -> Vec<Finding> {
     let mut findings = vec![sources(config)];
     findings.extend(secret_key(config));
     findings.push(passwords(config, production));
     findings.push(profile(config));
+    findings
+}
+
+/// What is to be said of the sections that hold where others do not: all is not well there, so nothing is said to be.
+pub(super) fn look_at_the_rest(config: &Config, production: bool) -> Vec<Finding> {
+    let mut findings: Vec<_> = secret_key(config).into_iter().collect();
+    findings.extend([passwords(config, production), profile(config)]);
+    findings.retain(|finding| finding.verdict != Verdict::Ok);
     findings
 }
 
@@ -159,8 +166,8 @@ fn profile(config: &Config) -> Finding {
 
 fn unlike_production(config: &Config) -> Vec<(&'static str, &'static str)> {
     let mut wrong = Vec::new();
-    let server = config.get::<ServerSettings>().unwrap_or_default();
-    if matches!(server.host.as_str(), "127.0.0.1" | "localhost" | "::1") {
+    let is_local = |server: ServerSettings| matches!(server.host.as_str(), "127.0.0.1" | "localhost" | "::1");
+    if config.get::<ServerSettings>().is_ok_and(is_local) {
         wrong.push((
             "server.host is this machine alone",
             "set server.host to 0.0.0.0, unless a proxy runs beside it",
@@ -169,8 +176,10 @@ fn unlike_production(config: &Config) -> Vec<(&'static str, &'static str)> {
     if config.get::<LogSettings>().is_ok_and(|log| log.format == LogFormat::Pretty) {
         wrong.push(("log.format is for people", "set log.format to \"json\""));
     }
-    let management = config.get::<ManagementSettings>().unwrap_or_default();
-    if management.enabled && !matches!(management.address.as_str(), "127.0.0.1" | "::1") {
+    let is_open = |management: ManagementSettings| {
+        management.enabled && !matches!(management.address.as_str(), "127.0.0.1" | "::1")
+    };
+    if config.get::<ManagementSettings>().is_ok_and(is_open) {
         wrong.push((
             "the management listener, which asks nobody who they are, listens beyond this machine",
             "let a network policy keep others from management.port, or set management.address to 127.0.0.1",

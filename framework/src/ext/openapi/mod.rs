@@ -41,11 +41,13 @@
 //! assert!(document.text().contains("\"Greets somebody.\""));
 //! ```
 
+mod conditions;
 mod document;
 mod problems;
 mod serve;
 mod settings;
 
+pub use conditions::{IfMatch, IfNoneMatch};
 pub use document::{Description, Document};
 pub use settings::OpenApiSettings;
 

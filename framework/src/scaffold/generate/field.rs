@@ -18,6 +18,7 @@ pub(super) enum Kind {
     Date,
     Datetime,
     Uuid,
+    References,
 }
 
 /// Each with what it is, for the help and for errors.
@@ -32,6 +33,7 @@ pub(super) const KINDS: &[(&str, Kind, &str)] = &[
     ("date", Kind::Date, "a day"),
     ("datetime", Kind::Datetime, "a time in UTC, to the microsecond"),
     ("uuid", Kind::Uuid, "a UUID"),
+    ("references", Kind::References, "the id of a row of another table"),
 ];
 
 /// A field of a resource.
@@ -43,6 +45,10 @@ pub(super) struct Field {
     pub(super) optional: bool,
     pub(super) unique: bool,
     pub(super) index: bool,
+    /// The table whose row it is the id of.
+    pub(super) table: Option<String>,
+    /// One of those, with its article.
+    pub(super) parent: Option<String>,
     /// Of the table.
     pub(super) column: String,
     /// Its type there, in the words of diesel.
@@ -60,21 +66,43 @@ pub(super) struct Column {
 }
 
 impl Field {
-    /// A field as it was typed: `name:type`, `name:type?`, with `:unique` or `:index` behind it.
+    /// A field as it was typed: `name:type`, `name:type?`, with `:unique` or `:index` behind it, or with a table behind the
+    /// type `references`.
     pub(super) fn parse(typed: &str) -> Result<Self, ScaffoldError> {
         let refuse = |why: String| ScaffoldError::Usage(format!("the field {typed:?}: {why}"));
         let mut parts = typed.split(':');
         let name = Name::new(parts.next().unwrap_or_default())?;
-        name.check_sql("column")?;
         let Some(kind) = parts.next() else {
+            name.check_sql("column")?;
             return Err(refuse(format!("say its type, as in `{}:string`; {}", name.snake, known())));
         };
         let (kind, optional) = kind.strip_suffix('?').map_or((kind, false), |kind| (kind, true));
         let Some((_, kind, _)) = KINDS.iter().find(|(known, ..)| *known == kind) else {
             return Err(refuse(format!("there is no type {kind:?}; {}", known())));
         };
+        let field = match kind {
+            Kind::References => Self::reference(name, optional, parts).map_err(refuse)?,
+            kind => Self::plain(name, *kind, optional, parts, refuse)?,
+        };
+        if COLUMNS.contains(&field.name.as_str()) {
+            return Err(refuse(format!(
+                "every table has a `{}` already, or diesel a meaning for it",
+                field.name
+            )));
+        }
+        Ok(field)
+    }
+
+    fn plain<'a>(
+        name: Name,
+        kind: Kind,
+        optional: bool,
+        modifiers: impl Iterator<Item = &'a str>,
+        refuse: impl Fn(String) -> ScaffoldError,
+    ) -> Result<Self, ScaffoldError> {
+        name.check_sql("column")?;
         let (mut unique, mut index) = (false, false);
-        for modifier in parts {
+        for modifier in modifiers {
             match modifier {
                 "unique" => unique = true,
                 "index" => index = true,
@@ -88,14 +116,30 @@ impl Field {
         if unique && matches!(kind, Kind::Bool | Kind::Float | Kind::Money) {
             return Err(refuse("of this type two may well be alike: leave `:unique` out".to_owned()));
         }
-        let field = Self { unique, index: index && !unique, ..Self::new(name, *kind, optional) };
-        if COLUMNS.contains(&field.name.as_str()) {
-            return Err(refuse(format!(
-                "every table has a `{}` already, or diesel a meaning for it",
-                field.name
-            )));
+        Ok(Self { unique, index: index && !unique, ..Self::new(name, kind, optional) })
+    }
+
+    /// `customer:references` is the column `customer_id`, of the table `customers` unless another is named.
+    fn reference<'a>(
+        name: Name,
+        optional: bool,
+        mut parts: impl Iterator<Item = &'a str>,
+    ) -> Result<Self, String> {
+        let stem = name.snake.strip_suffix("_id").unwrap_or(&name.snake).to_owned();
+        let named = parts.next();
+        if let Some(other) = named.filter(|other| ["unique", "index"].contains(other)).or(parts.next()) {
+            return Err(format!(
+                "no {other:?} may follow: it has an index already, and nothing but the name of its table stands behind it"
+            ));
         }
-        Ok(field)
+        let told = |error: ScaffoldError| error.to_string();
+        let (_, table) = Name::one_and_many(&stem, None).map_err(told)?;
+        let table = named.map_or(Ok(table), |table| Name::new(table).map_err(told))?;
+        let column = Name::new(&format!("{stem}_id")).map_err(told)?;
+        let parent = Name::new(&stem).map_err(told)?;
+        let parent = format!("{} {}", parent.article, parent.words);
+        let field = Self::new(column, Kind::References, optional);
+        Ok(Self { index: true, table: Some(table.snake), parent: Some(parent), ..field })
     }
 
     fn new(name: Name, kind: Kind, optional: bool) -> Self {
@@ -108,6 +152,8 @@ impl Field {
             optional,
             unique: false,
             index: false,
+            table: None,
+            parent: None,
             column,
             diesel,
             sqlite,
@@ -148,7 +194,7 @@ fn columns(kind: Kind, column: &str) -> (&'static str, Column, Column) {
         Kind::String => ("Text", (length("length", 200), length("char_length", 200))),
         Kind::Text => ("Text", (length("length", 10_000), length("char_length", 10_000))),
         Kind::Int => ("Integer", both(plain("INTEGER"))),
-        Kind::Bigint => ("BigInt", both(plain("BIGINT"))),
+        Kind::Bigint | Kind::References => ("BigInt", both(plain("BIGINT"))),
         Kind::Bool => ("Bool", (checked("BOOLEAN", format!("{column} IN (0, 1)")), plain("BOOLEAN"))),
         Kind::Float => ("Double", both(plain("DOUBLE PRECISION"))),
         Kind::Money => ("BigInt", both(checked("BIGINT", format!("{column} >= 0")))),

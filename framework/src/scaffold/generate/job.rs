@@ -42,7 +42,8 @@ impl Job {
         }
         work.depend(&["serde", "tracing"], &["actix"])?;
         let (module, file) = home(work, &name, self.module.as_deref(), "job")?;
-        work.file(format!("src/{module}/{file}.rs"), "job/job.rs", json!({ "name": name, "queue": queue }))?;
+        let words = json!({ "name": name, "queue": queue, "redis": work.service.has_jobs_on_redis() });
+        work.file(format!("src/{module}/{file}.rs"), "job/job.rs", words)?;
         let path = format!("{file}::{}", name.camel);
         let line = format!(".job::<{path}, _>(|_boot| Ok(()))");
         work.line(&format!("src/{module}/mod.rs"), &line, |text| wire::add_job(text, &path))?;

@@ -13,6 +13,7 @@ mod name;
 mod reserved;
 mod resource;
 mod service;
+mod tables;
 mod wire;
 mod work;
 

@@ -164,15 +164,20 @@ pub(super) const TYPES: &[&str] = &[
     "Api",
     "AsChangeset",
     "Box",
+    "Conditions",
     "Conn",
     "Currency",
+    "Cursor",
     "DateTime",
     "Db",
     "DbError",
     "Decimal",
     "Deserialize",
+    "ETag",
     "Err",
     "HttpResponse",
+    "IfMatch",
+    "IfNoneMatch",
     "Insertable",
     "IntoParams",
     "Json",
@@ -185,6 +190,8 @@ pub(super) const TYPES: &[&str] = &[
     "OpenApi",
     "Option",
     "Path",
+    "PreconditionFailed",
+    "Principal",
     "Problem",
     "Query",
     "Queryable",
@@ -203,5 +210,15 @@ pub(super) const TYPES: &[&str] = &[
 ];
 
 /// What diesel's `table!` makes beside the columns of a table, and the columns that each has.
-pub(super) const COLUMNS: &[&str] =
-    &["all_columns", "columns", "created_at", "dsl", "id", "sql_type", "star", "table", "updated_at"];
+pub(super) const COLUMNS: &[&str] = &[
+    "all_columns",
+    "columns",
+    "created_at",
+    "dsl",
+    "id",
+    "sql_type",
+    "star",
+    "table",
+    "updated_at",
+    "version",
+];

@@ -1,3 +1,4 @@
+use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -6,9 +7,13 @@ use serde::Serialize;
 use super::field::{Field, Kind};
 use super::name::Name;
 use super::service::LIB;
+use super::tables::{Table, Tables};
 use super::wire;
 use super::work::Work;
 use crate::scaffold::ScaffoldError;
+
+/// Where the tables are declared.
+const SCHEMA: &str = "src/schema.rs";
 
 /// Each type of a field, for the help.
 const HELP: &str = "\
@@ -24,8 +29,11 @@ that for an index. Types:
   date      a day
   datetime  a time in UTC, to the microsecond
   uuid      a UUID
+  references
+            the id of a row of another table: `customer:references` is the field `customer_id`, a foreign key with an index
+            to the table `customers`; `author:references:users` is `author_id`, to the table `users`
 
-  spanbox generate resource Invoice number:string:unique amount:money due:date note:text?";
+  spanbox generate resource Invoice number:string:unique amount:money due:date note:text? customer:references";
 
 #[derive(Args)]
 #[command(after_help = HELP)]
@@ -38,6 +46,9 @@ pub(super) struct Resource {
     /// What many of them are called, where that is not as in English
     #[arg(long)]
     plural: Option<String>,
+    /// For everybody, in a service with accounts: without this its routes are for who has signed in
+    #[arg(long)]
+    public: bool,
 }
 
 /// What its templates are told.
@@ -52,6 +63,10 @@ struct Words {
     optional: bool,
     /// The words of the fields of which no two may be alike.
     unique: Vec<String>,
+    /// Whether its routes are for who has signed in.
+    signed_in: bool,
+    /// Statements that store what the samples of its tests refer to.
+    rows: Vec<String>,
     library: String,
 }
 
@@ -64,6 +79,7 @@ struct Has {
     date: bool,
     datetime: bool,
     uuid: bool,
+    references: bool,
     /// Whether a sample of it has its number in it.
     numbered: bool,
 }
@@ -91,7 +107,10 @@ impl Resource {
                 why: "the service has no database; it is given these with `.migrations(&MIGRATIONS)`",
             });
         }
-        let words = Words::new(one, many, fields, work.service.library.clone());
+        let rows = rows(work, &many, &fields)?;
+        let guarded = work.service.lib.contains("Auth::new(");
+        let signed_in = guarded && !self.public;
+        let words = Words { signed_in, rows, ..Words::new(one, many, fields, work.service.library.clone()) };
         words.check_columns(work)?;
         work.depend(&words.crates(), &["actix", "serde_json"])?;
         let module = words.many.snake.clone();
@@ -106,11 +125,13 @@ impl Resource {
         work.wire_module(&module)?;
         work.describe(&module)?;
         work.test(&module, "resource/test.rs", &words)?;
-        if work.service.lib.contains("Auth::new(") {
-            work.notes.push(format!(
-                "the routes of /api/{} are open to everybody: who may use them is up to `spanbox::web::Principal`",
-                words.many.kebab
-            ));
+        if guarded {
+            let who = if signed_in {
+                "are for who has signed in, and each sees all of them: whose they are is up to `spanbox::web::Principal`"
+            } else {
+                "are open to everybody"
+            };
+            work.notes.push(format!("the routes of /api/{} {who}", words.many.kebab));
         }
         work.notes.push(
             "`cargo run -- migrate up` makes the table, `cargo run` too in development; `cargo test` tries all of it".to_owned(),
@@ -140,8 +161,37 @@ fn migrations(work: &mut Work, words: &Words) -> Result<(), ScaffoldError> {
     Ok(())
 }
 
+/// Statements that store what a row refers to, if all of that is there.
+fn rows(work: &Work, many: &Name, fields: &[Field]) -> Result<Vec<String>, ScaffoldError> {
+    let text = fs::read_to_string(work.service.root.join(SCHEMA)).unwrap_or_default();
+    let tables = Tables::read(&text);
+    let mut parents = Vec::new();
+    for field in fields {
+        let Some(table) = &field.table else { continue };
+        let refuse = |why: String| ScaffoldError::Usage(format!("the field `{}`: {why}", field.name));
+        if *table == many.snake {
+            return Err(refuse(
+                "a table that refers to itself is made by hand, as its first row has none to refer to"
+                    .to_owned(),
+            ));
+        }
+        if !tables.get(table).is_some_and(Table::has_number) {
+            return Err(refuse(format!(
+                "there is no table `{table}` in {SCHEMA} whose id is a BigInt; generate it first, or name another one behind \
+                 the type, of {}",
+                listed(&tables.names())
+            )));
+        }
+        parents.push(table.as_str());
+    }
+    Ok(tables.rows(&parents))
+}
+
+fn listed(names: &[&str]) -> String {
+    if names.is_empty() { "which there is none yet".to_owned() } else { names.join(", ") }
+}
+
 fn schema(work: &mut Work, words: &Words) -> Result<(), ScaffoldError> {
-    const SCHEMA: &str = "src/schema.rs";
     if !work.plan.has(SCHEMA) {
         work.file(SCHEMA, "schema.rs", ())?;
     }
@@ -149,13 +199,19 @@ fn schema(work: &mut Work, words: &Words) -> Result<(), ScaffoldError> {
     let (name, table) = (words.many.snake.clone(), work.render("resource/table.rs", words)?);
     work.line(SCHEMA, &format!("diesel::table! {{ {name} (id) {{ … }} }}"), |text| {
         wire::add_table(text, &name, &table)
-    })
+    })?;
+    for field in &words.fields {
+        let Some(parent) = &field.table else { continue };
+        let line = format!("diesel::joinable!({name} -> {parent} ({}));", field.column);
+        work.line(SCHEMA, &line, |text| wire::add_join(text, &name, parent, &field.column))?;
+    }
+    Ok(())
 }
 
 impl Words {
     fn new(one: Name, many: Name, fields: Vec<Field>, library: String) -> Self {
         let has = |kind: Kind| fields.iter().any(|field| field.kind == kind);
-        let unnumbered = [Kind::Bool, Kind::Float, Kind::Money];
+        let unnumbered = [Kind::Bool, Kind::Float, Kind::Money, Kind::References];
         let has = Has {
             string: has(Kind::String),
             text: has(Kind::Text),
@@ -164,17 +220,18 @@ impl Words {
             date: has(Kind::Date),
             datetime: has(Kind::Datetime),
             uuid: has(Kind::Uuid),
+            references: has(Kind::References),
             numbered: fields.iter().any(|field| !unnumbered.contains(&field.kind)),
         };
         let optional = fields.iter().any(|field| field.optional);
         let unique = fields.iter().filter(|field| field.unique).map(|field| field.words.clone()).collect();
-        Self { one, many, fields, has, optional, unique, library }
+        Self { one, many, fields, has, optional, unique, signed_in: false, rows: Vec::new(), library }
     }
 
     /// Refuses more columns than diesel is built for.
     fn check_columns(&self, work: &Work) -> Result<(), ScaffoldError> {
-        // The id, and when it was created and updated.
-        let columns = 3 + self.fields.len() + usize::from(self.has.money);
+        // The id, the version, and when it was created and updated.
+        let columns = 4 + self.fields.len() + usize::from(self.has.money);
         let most = [("128-column-tables", 128), ("64-column-tables", 64), ("32-column-tables", 32)]
             .into_iter()
             .find_map(|(feature, most)| work.service.manifest.contains(feature).then_some(most))

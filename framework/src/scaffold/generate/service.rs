@@ -94,6 +94,17 @@ impl Service {
         Code::new(&self.lib).chain("Migrations::new", "").is_some()
     }
 
+    /// Whether in some profile it is Redis that hands its jobs out.
+    pub(super) fn has_jobs_on_redis(&self) -> bool {
+        let says_so = |text: &str| {
+            let settings = Document::parse(text).ok()?;
+            Some(settings.get("jobs")?.get("transport")?.as_str()? == "redis")
+        };
+        let files = fs::read_dir(self.root.join("config")).into_iter().flatten().flatten();
+        let mut texts = files.filter_map(|file| fs::read_to_string(file.path()).ok());
+        texts.any(|text| says_so(&text) == Some(true))
+    }
+
     /// The directory's name of the migration of this name, if there is one.
     pub(super) fn migration(&self, name: &str) -> Option<String> {
         self.migration_names().into_iter().find(|known| known.get(VERSION_LENGTH + 1..) == Some(name))

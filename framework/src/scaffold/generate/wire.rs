@@ -18,6 +18,9 @@ const BEFORE_EXTENSIONS: &[&str] = &[
     "migrations",
 ];
 
+/// The macro that lists the tables which may stand in one query.
+const TOGETHER: &str = "allow_tables_to_appear_in_same_query";
+
 /// `mod name;`, in its place among the others.
 pub(super) fn declare(text: &str, name: &str) -> Result<String, Why> {
     let code = Code::new(text);
@@ -197,22 +200,53 @@ pub(super) fn add_table(text: &str, name: &str, table: &str) -> Result<String, W
     if tables.into_iter().any(|known| known == name || known.rsplit('.').next() == Some(name)) {
         return Ok(text.to_owned());
     }
-    let joined = code.words("allow_tables_to_appear_in_same_query").next();
-    let Some(joined) = joined else { return Ok(format!("{}\n\n{table}", text.trim_end())) };
+    let text = list(text, name)?;
+    // Above all that is said of how tables are joined.
+    let code = Code::new(&text);
+    let about = ["joinable!", "allow_tables_to_appear_in_same_query!"];
+    let lines = code.lines();
+    let first =
+        lines.iter().find(|line| about.iter().any(|name| code.text()[line.start..line.end].contains(name)));
+    Ok(match first {
+        Some(line) => insert(&text, line.start, &format!("{table}\n")),
+        None => format!("{}\n\n{table}", text.trim_end()),
+    })
+}
+
+/// `joinable!` of a table and one that it refers to, and both among the tables that may stand in one query. Between two tables
+/// diesel knows one way alone.
+pub(super) fn add_join(text: &str, child: &str, parent: &str, column: &str) -> Result<String, Why> {
+    let squeezed: String = Code::new(text).text().split_whitespace().collect();
+    let there = |one: &str, other: &str| squeezed.contains(&format!("joinable!({one}->{other}("));
+    if there(child, parent) || there(parent, child) {
+        return Ok(text.to_owned());
+    }
+    let join = format!("diesel::joinable!({child} -> {parent} ({column}));");
+    let text = list(&list(text, child)?, parent)?;
+    let code = Code::new(&text);
+    let lines = code.lines();
+    let listed =
+        lines.iter().find(|line| code.text()[line.start..line.end].contains(&format!("{TOGETHER}!")));
+    Ok(match listed {
+        Some(line) => insert(&text, line.start, &format!("{join}\n")),
+        None => format!("{}\n\n{join}\ndiesel::{TOGETHER}!({parent}, {child});\n", text.trim_end()),
+    })
+}
+
+/// A table among those that may stand in one query, where a schema has a list of them.
+fn list(text: &str, name: &str) -> Result<String, Why> {
+    let code = Code::new(text);
+    let Some(joined) = code.words(TOGETHER).next() else { return Ok(text.to_owned()) };
     let open = joined + code.text()[joined..].find(['(', '{', '[']).ok_or("its last macro is not closed")?;
     let close = code.close(open).ok_or("its last macro is not closed")? - 1;
+    if code.text()[open + 1..close].split(',').any(|known| known.trim() == name) {
+        return Ok(text.to_owned());
+    }
     let inside = text[open + 1..close].trim_end();
     let comma = if inside.ends_with(',') || inside.trim().is_empty() { "" } else { "," };
     let (before, after) = if inside.contains('\n') { ("\n    ", ",\n") } else { (" ", "") };
     let listed = format!("{inside}{comma}{before}{name}{after}");
-    let text = [&text[..=open], &listed, &text[close..]].concat();
-    // Above all that is said of how tables are joined.
-    let code = Code::new(&text);
-    let lines = code.lines();
-    let about = ["joinable!", "allow_tables_to_appear_in_same_query!"];
-    let first =
-        lines.iter().find(|line| about.iter().any(|name| code.text()[line.start..line.end].contains(name)));
-    Ok(insert(&text, first.map_or(text.len(), |line| line.start), &format!("{table}\n")))
+    Ok([&text[..=open], &listed, &text[close..]].concat())
 }
 
 /// The tables of the jobs among the migrations of the service.
