@@ -4,6 +4,9 @@ mod accounts;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(any(test, feature = "bench"))]
+#[doc(hidden)]
+pub mod measured;
 mod money;
 mod orders;
 mod payments;

@@ -17,6 +17,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    order_totals (whose, status, currency) {
+        whose -> BigInt,
+        status -> Text,
+        currency -> Text,
+        orders -> BigInt,
+        amount_minor -> BigInt,
+    }
+}
+
+diesel::table! {
     users (id) {
         id -> BigInt,
         email -> Text,

@@ -6,5 +6,7 @@ pub mod jobs;
 pub mod load;
 pub mod machine;
 pub mod nowhere;
+pub mod scale;
 pub mod slow;
+pub mod start;
 pub mod streams;

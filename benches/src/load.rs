@@ -58,7 +58,8 @@ impl Load {
     }
 }
 
-async fn ask(client: &awc::Client, url: &str) -> bool {
+/// Whether a URL was answered well.
+pub(crate) async fn ask(client: &awc::Client, url: &str) -> bool {
     match client.get(url).send().await {
         Ok(mut answer) => answer.body().await.is_ok() && answer.status().is_success(),
         Err(_) => false,

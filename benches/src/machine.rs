@@ -34,7 +34,13 @@ impl Machine {
 /// The processor's time that this process has used. The system counts it in hundredths of a second.
 #[must_use]
 pub fn cpu_time() -> Duration {
-    let stat = read("/proc/self/stat");
+    cpu_time_of(std::process::id())
+}
+
+/// The same of another process; none when there is no such process.
+#[must_use]
+pub fn cpu_time_of(process: u32) -> Duration {
+    let stat = read(&format!("/proc/{process}/stat"));
     // The name of the program, in brackets, may hold spaces. After it the 12th and 13th are the user's and the system's.
     let after = stat.rsplit_once(") ").map_or("", |(_, after)| after);
     let ticks: u64 = after.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();

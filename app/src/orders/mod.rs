@@ -8,7 +8,10 @@ mod error;
 mod events;
 mod expire;
 mod export;
+mod lists;
 mod live;
+#[cfg(any(test, feature = "bench"))]
+pub(crate) mod measured;
 mod model;
 mod patch;
 mod payment_method;

@@ -1,36 +1,26 @@
-//! Every statement about orders, for both databases.
+//! Every statement about orders, for both databases; those over many of them are in `lists.rs`.
 
 use std::collections::HashMap;
 
 use chrono::NaiveDateTime;
-use diesel::dsl::{auto_type, count_star, sql};
+use diesel::dsl::{auto_type, sql};
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool, Text};
 use diesel_async::RunQueryDsl;
-use serde::{Deserialize, Serialize};
 use spanbox::data::{Backend, Conn, DbError, PgConn};
 use spanbox::query;
 
 use super::cached;
-use super::cursor::Cursor;
 use super::error::OrderError;
 use super::events;
 use super::model::{Line, NewLine, NewOrder, Order, Revision, Whole, now};
 use super::status::Status;
-use crate::accounts::{Caller, Scope};
-use crate::money::Currency;
+use crate::accounts::Caller;
 use crate::schema::{order_lines, orders};
 
-/// What the orders of one status and currency come to.
-#[derive(Debug, Deserialize, Queryable, Serialize)]
-pub(super) struct StatusTotal {
-    pub(super) status: Status,
-    pub(super) currency: Currency,
-    pub(super) count: i64,
-    pub(super) total_minor: i64,
-}
+pub(super) use super::lists::{StatusTotal, page, totals};
 
 pub(super) async fn insert(conn: &mut Conn, order: NewOrder) -> Result<Order, DbError> {
     let order = query!(&mut *conn, c => diesel::insert_into(orders::table)
@@ -138,48 +128,6 @@ pub(super) async fn lock(conn: &mut Conn, id: i64) -> Result<Option<Order>, DbEr
 pub(super) async fn lock_for(conn: &mut Conn, caller: Caller, id: i64) -> Result<Order, OrderError> {
     let order = lock(conn, id).await?.filter(|order| caller.may_see(order.user_id));
     order.ok_or(OrderError::NotFound(id))
-}
-
-/// A page, newest first, of the orders below `after`.
-pub(super) async fn page(
-    conn: &mut Conn,
-    scope: Scope,
-    status: Option<Status>,
-    after: Option<Cursor>,
-    limit: i64,
-) -> Result<Vec<Order>, DbError> {
-    query!(conn, c => {
-        let mut page = orders::table.select(Order::as_select()).order(orders::id.desc()).limit(limit).into_boxed();
-        page = match scope {
-            Scope::All => page,
-            Scope::Of(user) => page.filter(orders::user_id.eq(user)),
-            Scope::Nobodys => page.filter(orders::user_id.is_null()),
-        };
-        if let Some(status) = status {
-            page = page.filter(orders::status.eq(status));
-        }
-        if let Some(Cursor(id)) = after {
-            page = page.filter(orders::id.lt(id));
-        }
-        page.load(c).await
-    })
-}
-
-pub(super) async fn totals(conn: &mut Conn, scope: Scope) -> Result<Vec<StatusTotal>, DbError> {
-    // PostgreSQL's sum of bigints is a numeric.
-    query!(conn, c => {
-        let totals = orders::table
-            .group_by((orders::status, orders::currency))
-            .select((orders::status, orders::currency, count_star(), sql::<BigInt>("CAST(SUM(amount_minor) AS BIGINT)")))
-            .order((orders::status, orders::currency))
-            .into_boxed();
-        let totals = match scope {
-            Scope::All => totals,
-            Scope::Of(user) => totals.filter(orders::user_id.eq(user)),
-            Scope::Nobodys => totals.filter(orders::user_id.is_null()),
-        };
-        totals.load(c).await
-    })
 }
 
 /// Takes an order one step further, and gives it as it is then. Nobody else can have taken the same step.

@@ -125,7 +125,7 @@ async fn analytics_and_probes_are_recorded_as_they_should_be() {
     app.get("/health/").await;
     app.get("/health/ready").await;
     app.get("/nowhere").await;
-    app.expect_path(&["GET /api/orders/analytics", "calculate_analytics", "SELECT orders"]).await;
+    app.expect_path(&["GET /api/orders/analytics", "calculate_analytics", "SELECT order_totals"]).await;
     app.expect_path(&["GET"]).await;
     let (_, spans) = app.stop().await;
     let analytics = spans.named("calculate_analytics").next().unwrap();

@@ -1,0 +1,13 @@
+DROP TRIGGER orders_discounted ON orders;
+DROP TRIGGER orders_recounted ON orders;
+DROP TRIGGER orders_counted ON orders;
+DROP FUNCTION orders_count();
+DROP FUNCTION orders_sum_up();
+DROP VIEW order_totals;
+DROP TABLE order_changes;
+DROP TABLE order_sums;
+DROP INDEX orders_by_user_and_status;
+DROP INDEX orders_by_user;
+DROP INDEX orders_by_status;
+CREATE INDEX orders_by_status ON orders (status, id DESC);
+CREATE INDEX orders_by_user ON orders (user_id, id DESC);

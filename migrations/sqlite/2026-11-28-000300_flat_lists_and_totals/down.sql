@@ -1,0 +1,11 @@
+DROP TRIGGER orders_discounted;
+DROP TRIGGER orders_recounted;
+DROP TRIGGER orders_counted;
+DROP VIEW order_totals;
+DROP TABLE order_changes;
+DROP TABLE order_sums;
+DROP INDEX orders_by_user_and_status;
+DROP INDEX orders_by_user;
+DROP INDEX orders_by_status;
+CREATE INDEX orders_by_status ON orders (status, id DESC);
+CREATE INDEX orders_by_user ON orders (user_id, id DESC);
