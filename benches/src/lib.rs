@@ -1,10 +1,18 @@
 //! Measurements of spanbox: what the benchmarks and the program `benches` share.
 
 pub mod collector;
+pub mod connection;
 pub mod figures;
+pub mod hello;
+pub mod instructions;
 pub mod jobs;
 pub mod load;
 pub mod machine;
+pub mod memory;
 pub mod nowhere;
+pub mod overhead;
+pub mod server;
+pub mod sink;
 pub mod slow;
 pub mod streams;
+pub mod wrk;
