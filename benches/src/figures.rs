@@ -69,11 +69,18 @@ impl Figures {
     /// had the same neighbours.
     #[must_use]
     pub fn ratio(&self, one: (&str, &str), other: (&str, &str)) -> Option<f64> {
+        let ratios = self.pairs(one, other, |one, other| one / other);
+        (!ratios.is_empty()).then(|| quantile(&ratios, 0.5))
+    }
+
+    /// What is made of two figures of each round; nothing where one of them was not measured.
+    #[must_use]
+    pub fn pairs(&self, one: (&str, &str), other: (&str, &str), make: impl Fn(f64, f64) -> f64) -> Vec<f64> {
         let of = |(of, what): (&str, &str)| {
             self.samples.iter().find(|(key, _)| key.of == of && key.what == what).map(|(_, samples)| samples)
         };
-        let ratios: Vec<f64> = of(one)?.iter().zip(of(other)?).map(|(one, other)| one / other).collect();
-        (!ratios.is_empty()).then(|| quantile(&ratios, 0.5))
+        let (Some(one), Some(other)) = (of(one), of(other)) else { return Vec::new() };
+        one.iter().zip(other).map(|(one, other)| make(*one, *other)).collect()
     }
 }
 
@@ -138,8 +145,8 @@ pub fn shown(value: f64) -> String {
 }
 
 fn grouped(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut out = String::new();
+    let digits = format!("{:.0}", value.abs());
+    let mut out = String::from(if value < 0.0 { "-" } else { "" });
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {
             out.push(',');
@@ -171,5 +178,6 @@ mod tests {
             [0.1234, 1.234, 12.34, 123.4, 12345.6].map(shown),
             ["0.123", "1.23", "12.3", "123", "12,346"]
         );
+        assert_eq!([-123.4, -12345.6].map(shown), ["-123", "-12,346"]);
     }
 }

@@ -34,13 +34,53 @@ impl Machine {
 /// The processor's time that this process has used. The system counts it in hundredths of a second.
 #[must_use]
 pub fn cpu_time() -> Duration {
-    cpu_time_of(std::process::id())
+    cpu_in(&read("/proc/self/stat"))
 }
 
-/// The same of another process; none when there is no such process.
+/// The same of a process and of those that it started and that still run; none when there is no such process.
 #[must_use]
-pub fn cpu_time_of(process: u32) -> Duration {
-    let stat = read(&format!("/proc/{process}/stat"));
+pub fn cpu_of(process: u32) -> Duration {
+    family(process).into_iter().map(|process| cpu_in(&read(&format!("/proc/{process}/stat")))).sum()
+}
+
+/// What the largest of a process and of those that it started has resident, in MiB: of a server with one worker, that is
+/// the worker.
+#[must_use]
+pub fn largest_of(process: u32) -> f64 {
+    family(process).into_iter().map(memory_of).fold(0.0, f64::max)
+}
+
+/// The cores that this process may use, by number.
+#[must_use]
+pub fn cores() -> Vec<usize> {
+    let status = read("/proc/self/status");
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or_default();
+    list.trim().split(',').flat_map(range).collect()
+}
+
+/// `2`, or `0-3`.
+fn range(text: &str) -> std::ops::RangeInclusive<usize> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    match (first.parse(), last.parse()) {
+        (Ok(first), Ok(last)) => first..=last,
+        #[allow(clippy::reversed_empty_ranges, reason = "none")]
+        _ => 1..=0,
+    }
+}
+
+/// A process and all below it.
+fn family(process: u32) -> Vec<u32> {
+    let mut all = vec![process];
+    let mut next = 0;
+    while let Some(process) = all.get(next) {
+        let children = read(&format!("/proc/{process}/task/{process}/children"));
+        all.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+        next += 1;
+    }
+    all
+}
+
+fn cpu_in(stat: &str) -> Duration {
     // The name of the program, in brackets, may hold spaces. After it the 12th and 13th are the user's and the system's.
     let after = stat.rsplit_once(") ").map_or("", |(_, after)| after);
     let ticks: u64 = after.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use benches::{collector, jobs, scale, slow, start, streams};
+use benches::{collector, hello, instructions, jobs, memory, overhead, scale, slow, start, streams};
 use clap::Parser;
 
 /// Measures spanbox on this machine
@@ -10,6 +10,12 @@ use clap::Parser;
 enum Arguments {
     /// What jobs cost: enqueued, run, picked up; beside their store's limit and other queues
     Jobs(jobs::Options),
+    /// What recording costs requests: throughput, latency, processor, memory; beside bare actix-web and other stacks
+    Overhead(overhead::Options),
+    /// What recording costs a request in instructions of the processor, by valgrind
+    Instructions(instructions::Options),
+    /// What a service has resident: idle, after load, for each actor and each connection
+    Memory(memory::Options),
     /// What it costs a service that its collector hangs, in latency, in memory and in spans
     Collector(collector::Options),
     /// What grows with rows, jobs that wait, actors, connections and processes, and what does not
@@ -24,7 +30,10 @@ enum Arguments {
 
 fn main() -> ExitCode {
     if collector::is_service() {
-        return spanbox::cli::run(orders::create_app);
+        return orders::commands().run();
+    }
+    if let Some(ended) = hello::serve() {
+        return ended;
     }
     if start::is_bare() {
         return spanbox::cli::run(start::bare);
@@ -33,6 +42,9 @@ fn main() -> ExitCode {
     let measured: Result<(), Box<dyn std::error::Error>> = actix_rt::System::new().block_on(async {
         match arguments {
             Arguments::Jobs(options) => Ok(jobs::measure(&options).await?),
+            Arguments::Overhead(options) => Ok(overhead::measure(&options).await?),
+            Arguments::Instructions(options) => Ok(instructions::measure(&options)?),
+            Arguments::Memory(options) => Ok(memory::measure(&options)?),
             Arguments::Collector(options) => Ok(collector::measure(&options).await?),
             Arguments::Scale(options) => Ok(scale::measure(&options).await?),
             Arguments::Start(options) => Ok(start::measure(&options)?),

@@ -16,7 +16,7 @@ use spanbox::testing::Process;
 
 use crate::collector::SERVICE;
 use crate::figures::{Figures, Summary, shown, table};
-use crate::machine::{Machine, cpu_time_of, memory_of};
+use crate::machine::{Machine, cpu_of, memory_of};
 
 /// Set in the process that is the service with one route.
 const BARE: &str = "BENCHES_BARE";
@@ -135,9 +135,9 @@ fn start(of: &str, what: &str, route: &str, directory: &Path, into: &mut Figures
         return Err(StartError::Answer(answer));
     }
     std::thread::sleep(SETTLES);
-    let cpu = cpu_time_of(process.id());
+    let cpu = cpu_of(process.id());
     std::thread::sleep(WATCHED);
-    let idle = cpu_time_of(process.id()).saturating_sub(cpu);
+    let idle = cpu_of(process.id()).saturating_sub(cpu);
     into.add(of, "from its start until it says that it is ready", "ms", ready.as_secs_f64() * 1e3);
     into.add(of, "until its first answer is there", "ms", answered.as_secs_f64() * 1e3);
     into.add(of, "memory with nothing to do", "MiB", memory_of(process.id()));
