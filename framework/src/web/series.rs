@@ -14,12 +14,15 @@ const MOST: usize = 64;
 /// it: they are hashed, all of them, for each request.
 #[derive(Clone, Default)]
 pub(crate) struct Series {
-    active: RefCell<Vec<(Begun, BoundUpDownCounter<i64>)>>,
-    durations: RefCell<Vec<((Begun, StatusCode), BoundHistogram<f64>)>>,
+    active: Bound<Begun, BoundUpDownCounter<i64>>,
+    durations: Bound<(Begun, StatusCode), BoundHistogram<f64>>,
 }
 
 /// What tells the series of a route apart when a request begins: its method, and whether it came by HTTPS.
 type Begun = (&'static str, bool);
+
+/// Series by what tells them apart.
+type Bound<K, S> = RefCell<Vec<(K, S)>>;
 
 impl Series {
     /// One request more, or one less, is being answered.
@@ -42,12 +45,7 @@ impl Series {
     }
 }
 
-fn with<K: PartialEq, B>(
-    series: &RefCell<Vec<(K, B)>>,
-    key: K,
-    bind: impl FnOnce() -> B,
-    measure: impl FnOnce(&B),
-) {
+fn with<K: PartialEq, S>(series: &Bound<K, S>, key: K, bind: impl FnOnce() -> S, measure: impl FnOnce(&S)) {
     let mut series = series.borrow_mut();
     if let Some((_, bound)) = series.iter().find(|(known, _)| *known == key) {
         return measure(bound);
