@@ -21,14 +21,19 @@ impl Group {
 
 /// Digits that are part of a word, as in the ids of traces, are none of this.
 pub(super) fn find(text: &[u8], found: &mut Found) {
-    let groups = groups(text);
+    let mut groups = groups(text);
     let mut next = 0;
     while next < groups.len() {
         let from = &groups[next..];
         let taken = card(text, from).or_else(|| phone(text, from)).unwrap_or(0);
         if taken > 0 {
             let (first, last) = (&from[0], &from[taken - 1]);
-            found.push(first.at.start - usize::from(first.plus)..last.at.end);
+            let end = last.at.end;
+            found.push(first.at.start - usize::from(first.plus)..end);
+            // Behind a number, a `+` begins the next.
+            if let Some(behind) = groups.get_mut(next + taken) {
+                behind.plus |= text[end..behind.at.start] == *b"+";
+            }
         }
         next += taken.max(1);
     }
