@@ -8,11 +8,11 @@ use spanbox::web::stream::Download;
 use spanbox::web::{Problem, Query};
 use utoipa::IntoParams;
 
-use super::cursor::Cursor;
 use super::model::Order;
 use super::status::Status;
 use super::store;
 use crate::accounts::{Caller, Scope};
+use spanbox::web::Cursor;
 
 /// So many orders are read, and written, at once.
 const PAGE: i64 = 500;

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use spanbox::data::{Conn, DbError};
 use spanbox::query;
 
-use super::cursor::Cursor;
 use super::model::Order;
 use super::status::Status;
 use crate::accounts::Scope;
 use crate::money::Currency;
 use crate::schema::{order_totals, orders};
+use spanbox::web::Cursor;
 
 /// What the orders of one status and currency come to.
 #[derive(Debug, Deserialize, Queryable, Serialize)]

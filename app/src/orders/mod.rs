@@ -2,7 +2,6 @@
 
 mod cached;
 mod change;
-mod cursor;
 mod draft;
 mod error;
 mod events;

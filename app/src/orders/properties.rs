@@ -6,9 +6,9 @@ use serde::de::value::{Error, StrDeserializer};
 use serde_json::{Value, json};
 use spanbox::web::Json;
 
-use super::cursor::Cursor;
 use super::draft::{MAX_NAME, OrderDraft, PlacedLine, Placement};
 use crate::money::Amount;
+use spanbox::web::Cursor;
 
 /// As the cursor of a page: none but those that are given out is one.
 pub fn cursor(data: &[u8]) {

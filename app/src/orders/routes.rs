@@ -10,7 +10,6 @@ use spanbox::web::{Conditions, Json, Problem, Query};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
 use super::cached::OrderCache;
-use super::cursor::Cursor;
 use super::draft::{OrderDraft, Placement};
 use super::error::OrderError;
 use super::model::{NewLine, NewOrder, Order, Whole, Wire};
@@ -20,6 +19,7 @@ use super::status::Status;
 use super::store::{self, StatusTotal};
 use crate::accounts::{Caller, Scope};
 use crate::money::{Amount, Currency};
+use spanbox::web::Cursor;
 
 /// The most orders that one page holds.
 const MAX_PAGE: u16 = 200;

@@ -16,7 +16,6 @@ use spanbox::query;
 
 use explained::{of_postgres, of_sqlite};
 
-use super::cursor::Cursor;
 use super::draft::Placement;
 use super::error::OrderError;
 use super::lists::{FromZero, Negative, page_of, totals_of};
@@ -28,6 +27,7 @@ use super::store;
 use crate::accounts::Scope;
 use crate::money::{Amount, Currency};
 use crate::schema::{order_totals, orders};
+use spanbox::web::Cursor;
 
 /// Whose orders somebody wants to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
