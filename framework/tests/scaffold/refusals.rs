@@ -28,7 +28,7 @@ fn nothing_is_written_over_what_is_there() {
     new(directory.path(), &["shop", "--yes"]);
     let told = refused(directory.path(), &["shop", "--yes"], 1);
     assert!(
-        told.contains("shop holds .dockerignore, .github, .gitignore, Cargo.toml, README.md, 8 more already"),
+        told.contains("shop holds .cargo, .dockerignore, .github, .gitignore, Cargo.toml, 9 more already"),
         "{told}"
     );
     assert!(told.contains("choose another name, or with --path a directory"), "{told}");

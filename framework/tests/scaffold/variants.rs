@@ -11,6 +11,7 @@ use crate::{new, root};
 
 /// In every service.
 const SERVICE: &[&str] = &[
+    ".cargo/config.toml",
     ".dockerignore",
     ".github/workflows/ci.yml",
     ".gitignore",

@@ -82,9 +82,13 @@ fn what_is_built_is_there() {
     let members = workspace.lines().find_map(|line| line.strip_prefix("members = ")).unwrap();
     let members: Vec<String> = serde_json::from_str(members).unwrap();
     assert!(members.len() > 3);
-    for needed in
-        members.iter().map(String::as_str).chain(["Cargo.toml", "Cargo.lock", "config", "migrations"])
-    {
+    for needed in members.iter().map(String::as_str).chain([
+        ".cargo",
+        "Cargo.toml",
+        "Cargo.lock",
+        "config",
+        "migrations",
+    ]) {
         let top = needed.split('/').next().unwrap();
         assert!(sent.iter().any(|name| name == top), "{needed} is not sent to the builder");
     }

@@ -24,6 +24,8 @@ const ENOUGH_DISK: u64 = 1 << 30;
 /// Network file systems, by their `f_type` (statfs(2)): NFS, SMB, CIFS, SMB2, AFS, Ceph.
 #[cfg(target_os = "linux")]
 const ON_NETWORKS: [i64; 6] = [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x5346_414f, 0x00c3_6400];
+/// Whether a prepared statement keeps its plan whatever is bound to it.
+const STABLE_PLANS: &str = "SELECT CAST(sqlite_compileoption_used('ENABLE_QPSG') AS TEXT) AS value";
 /// By how much clocks may differ before traces look odd, and before leases and tokens go wrong.
 const CLOCKS: (f64, f64) = (1.0, 30.0);
 
@@ -195,6 +197,15 @@ async fn sqlite(db: &Db, settings: &DatabaseSettings) -> Result<Finding, DbError
             "database",
             format!("SQLite {version} at {file} keeps its journal as `{mode}`: readers wait for writers"),
             "move the file to a disk of this machine, where it can keep a write-ahead log",
+        ));
+    }
+    if ask(db, STABLE_PLANS).await? == "0" {
+        return Ok(Finding::warn(
+            "database",
+            format!(
+                "SQLite {version} at {file} is built so that it plans a statement with a LIMIT anew each time it runs"
+            ),
+            "build with LIBSQLITE3_FLAGS=-DSQLITE_ENABLE_QPSG, as the .cargo/config.toml of `spanbox new` says",
         ));
     }
     Ok(Finding::ok("database", format!("SQLite {version} at {file}, with a write-ahead log, may be written")))

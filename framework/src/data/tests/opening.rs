@@ -56,6 +56,25 @@ async fn a_database_in_memory_is_refused() {
     }
 }
 
+/// Or each statement with a LIMIT, to which diesel binds a value, would be prepared whenever it is run.
+#[actix::test]
+async fn prepared_statements_keep_their_plans_in_sqlite() {
+    #[derive(QueryableByName)]
+    struct Used {
+        #[diesel(sql_type = BigInt)]
+        used: i64,
+    }
+    let database = TestDatabase::sqlite();
+    let db = Db::connect(&database.settings(), &Telemetry::disabled()).await.unwrap();
+    let used = db
+        .read(async |conn: &mut Conn| {
+            let asked = diesel::sql_query("SELECT sqlite_compileoption_used('ENABLE_QPSG') AS used");
+            query!(conn, c => asked.get_result::<Used>(c).await)
+        })
+        .await;
+    assert_eq!(used.unwrap().used, 1, "the .cargo/config.toml of this repository is not heeded");
+}
+
 #[actix::test]
 async fn an_unreachable_server_is_named_without_the_password() {
     // Bound and dropped, so nobody listens there.
