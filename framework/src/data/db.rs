@@ -161,7 +161,7 @@ impl Db {
             .await
     }
 
-    /// The longest wait for a connection since the last call, where waits are measured. For one who calls again and again.
+    /// The longest wait for a connection since the last call. For one who calls again and again.
     pub(crate) fn longest_wait(&self) -> Duration {
         match &self.inner.driver {
             Driver::Sqlite(sqlite) => sqlite.readers.longest_wait().max(sqlite.writer.longest_wait()),
@@ -230,7 +230,7 @@ impl Db {
         async move {
             let Inner { driver, acquire_timeout, tally, board } = &*self.inner;
             let pool = self.pool(role);
-            let (unit, mut answer) = Unit::pack(kind, work, site, pool, tally, board);
+            let (unit, mut answer) = Unit::pack(kind, work, site, tally, board);
             match (driver, role) {
                 (Driver::Sqlite(sqlite), Role::Reader) => sqlite.readers.submit(unit)?,
                 (Driver::Sqlite(sqlite), Role::Writer) => sqlite.writer.submit(unit)?,

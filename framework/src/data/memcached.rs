@@ -264,16 +264,14 @@ impl Memcached {
     async fn connection(&self) -> Result<Object<Connector>, MemcachedError> {
         let Inner { pool, signals, server, .. } = &*self.inner;
         let cx = Context::current();
-        let asked = signals.wants_wait(&cx).then(Instant::now);
+        let asked = Instant::now();
         let connection = pool.get().await.map_err(|error| {
             if let PoolError::Timeout(_) = error {
                 signals.timed_out();
             }
             MemcachedError::Connect { server: server.clone(), reason: error.to_string() }
         })?;
-        if let Some(asked) = asked {
-            signals.waited(&cx, asked.elapsed());
-        }
+        signals.waited(&cx, asked.elapsed());
         Ok(connection)
     }
 }

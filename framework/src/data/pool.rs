@@ -155,11 +155,6 @@ impl PoolSignals {
         );
     }
 
-    /// Whether a wait in `cx` is worth a clock.
-    pub(super) fn wants_wait(&self, cx: &Context) -> bool {
-        self.instruments.is_some() || (self.tracer.is_some() && is_recording(cx))
-    }
-
     /// A connection was waited for, and is there.
     pub(super) fn waited(&self, cx: &Context, waited: Duration) {
         self.waits.ended.fetch_add(1, Relaxed);

@@ -212,16 +212,14 @@ impl Redis {
     async fn connection(&self) -> Result<Connection, RedisError> {
         let Inner { pool, signals, .. } = &*self.inner;
         let cx = Context::current();
-        let asked = signals.wants_wait(&cx).then(Instant::now);
+        let asked = Instant::now();
         let connection = pool.get().await.map_err(|error| {
             if let PoolError::Timeout(_) = error {
                 signals.timed_out();
             }
             self.unreachable(&error)
         })?;
-        if let Some(asked) = asked {
-            signals.waited(&cx, asked.elapsed());
-        }
+        signals.waited(&cx, asked.elapsed());
         Ok(connection)
     }
 

@@ -34,7 +34,7 @@ pub(super) struct Unit {
     claim: Arc<Claim>,
     cx: Context,
     site: &'static Location<'static>,
-    asked: Option<Instant>,
+    asked: Instant,
     work: Work,
     _counted: Counted,
 }
@@ -45,7 +45,6 @@ impl Unit {
         kind: Kind,
         work: F,
         site: &'static Location<'static>,
-        pool: &PoolSignals,
         tally: &Arc<Tally>,
         board: &Arc<Board>,
     ) -> (Self, Answer<T, E>)
@@ -57,10 +56,17 @@ impl Unit {
         let (reply, answer) = oneshot::channel();
         let claim = Arc::new(Claim::default());
         let cx = Context::current();
-        let asked = pool.wants_wait(&cx).then(Instant::now);
         let board = Arc::clone(board);
         let work: Work = Box::new(move |conn| Box::pin(run(kind, conn, work, reply, board)));
-        let unit = Self { kind, claim: claim.clone(), cx, site, asked, work, _counted: Counted::new(tally) };
+        let unit = Self {
+            kind,
+            claim: claim.clone(),
+            cx,
+            site,
+            asked: Instant::now(),
+            work,
+            _counted: Counted::new(tally),
+        };
         (unit, Answer { claim, answer })
     }
 
@@ -69,9 +75,7 @@ impl Unit {
         if !self.claim.take(BEGUN) {
             return false;
         }
-        if let Some(asked) = self.asked {
-            pool.waited(&self.cx, asked.elapsed());
-        }
+        pool.waited(&self.cx, self.asked.elapsed());
         true
     }
 

@@ -1,6 +1,10 @@
 use super::*;
 
-on_both!(a_wait_for_a_connection_is_a_span, a_wait_too_long_is_an_error_that_says_what_to_do);
+on_both!(
+    a_wait_for_a_connection_is_a_span,
+    a_wait_too_long_is_an_error_that_says_what_to_do,
+    waits_that_end_are_seen_without_telemetry,
+);
 
 /// Holds the only connection until told to let go.
 async fn hold(db: &Db, begun: impl FnOnce() + Send + 'static, until: tokio::sync::oneshot::Receiver<()>) {
@@ -60,4 +64,21 @@ async fn a_wait_too_long_is_an_error_that_says_what_to_do(fixture: Fixture) {
         assert!(text.contains(part), "{text}");
     }
     db.ping().await.unwrap();
+}
+
+/// Or a pool that is never idle would be taken for one where nobody gets a connection, and requests refused for it.
+async fn waits_that_end_are_seen_without_telemetry(fixture: Fixture) {
+    let settings = DatabaseSettings { pool_size: 1, ..fixture.settings.clone() };
+    let db = Db::connect(&settings, &Telemetry::disabled()).await.unwrap();
+    let (let_go, held) = tokio::sync::oneshot::channel();
+    let (begun, has_begun) = tokio::sync::oneshot::channel::<()>();
+    let waiter = async {
+        has_begun.await.unwrap();
+        let _ = db.longest_wait();
+        let release = async { let_go.send(()).unwrap() };
+        futures_util::join!(db.ping(), release).0
+    };
+    let ((), result) = futures_util::join!(hold(&db, move || begun.send(()).unwrap(), held), waiter);
+    result.unwrap();
+    assert!(db.longest_wait() > Duration::ZERO);
 }
