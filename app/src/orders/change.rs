@@ -4,13 +4,14 @@ use actix_web::HttpResponse;
 use actix_web::http::header::ETAG;
 use actix_web::web::{Data, Path};
 use spanbox::data::{Conn, Db};
+use spanbox::ext::openapi::IfMatch;
 use spanbox::web::{Conditions, Json, Problem};
 
 use super::cached::OrderCache;
 use super::error::OrderError;
 use super::model::{NewLine, Order, Revision, Whole, Wire};
 use super::patch::OrderPatch;
-use super::schema::{IfMatch, Patch};
+use super::schema::Patch;
 use super::status::Status;
 use super::store;
 use crate::accounts::Caller;

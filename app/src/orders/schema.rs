@@ -2,9 +2,8 @@
 //! read it.
 
 use serde::Deserialize;
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
-use utoipa::openapi::{RefOr, Required};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{IntoParams, ToSchema};
 
 use super::draft::{LineDraft, MAX_NAME};
@@ -63,40 +62,6 @@ pub(super) struct Patch {
     payment_method: Option<PaymentMethod>,
     #[schema(min_items = 1, max_items = 100)]
     lines: Option<Vec<LineDraft>>,
-}
-
-/// What the order has to be.
-pub(super) struct IfMatch;
-
-impl IntoParams for IfMatch {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        vec![tags("If-Match", "`*`, or the `ETag` that the order has to have: 412 if it has another.")]
-    }
-}
-
-/// What the client has of the order.
-pub(super) struct IfNoneMatch;
-
-impl IntoParams for IfNoneMatch {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        vec![tags("If-None-Match", "The `ETag` of what the client has: 304 if the order still has it.")]
-    }
-}
-
-/// A header of entity tags. In two schemas, since programs that make up requests from a description find no value for one
-/// pattern of both, and send what is neither.
-fn tags(name: &str, description: &str) -> Parameter {
-    let text = || ObjectBuilder::new().schema_type(Type::String);
-    let list =
-        text().pattern(Some(r#"^(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*$"#)).examples(["\"7-3\""]);
-    let schema = OneOfBuilder::new().item(text().enum_values(Some(["*"]))).item(list);
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(ParameterIn::Header)
-        .required(Required::False)
-        .description(Some(description))
-        .schema(Some(schema))
-        .build()
 }
 
 #[derive(IntoParams)]

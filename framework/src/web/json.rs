@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::Problem;
 use super::limits::Limits;
 use super::objects::Objects;
-use super::problem::{plain, slow_body};
+use super::problem::{broken_body, plain, slow_body};
 
 /// A JSON body, in and out.
 ///
@@ -111,6 +111,7 @@ fn unreadable(error: &PayloadError, limits: &Limits) -> Problem {
         PayloadError::Overflow => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large")
             .detail(format!("the body is larger than {} bytes", limits.max_body_bytes)),
         PayloadError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => slow_body(),
+        PayloadError::Incomplete(_) | PayloadError::EncodingCorrupted => broken_body(),
         error => Problem::bad_request(format!("the body could not be read: {error}")),
     }
 }

@@ -16,6 +16,7 @@ use futures_util::Stream;
 use tokio::time::{Sleep, sleep};
 
 use super::bodies::Received;
+use super::leftover::Leftover;
 use crate::config::ServerSettings;
 
 /// The limits of one request.
@@ -43,12 +44,16 @@ impl Limits {
     }
 
     /// Puts the limits on the body of a request that has one, before anyone reads it. Its size is counted if that is
-    /// wanted.
-    pub(super) fn apply(&self, request: &mut ServiceRequest, measured: bool) -> Option<Received> {
+    /// wanted. The body itself is there for the answer if it says by itself where it ends.
+    pub(super) fn apply(
+        &self,
+        request: &mut ServiceRequest,
+        measured: bool,
+    ) -> (Option<Received>, Option<Leftover>) {
         // HTTP/2 announces a body by no header: whether there may be one, only the payload itself says.
         let inner = match request.take_payload() {
-            Payload::None => return None,
-            payload => payload,
+            Payload::None => return (None, None),
+            payload => Leftover::new(payload),
         };
         let declared = request.headers().get(CONTENT_LENGTH);
         let declared = declared.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
@@ -61,6 +66,7 @@ impl Limits {
             request.request().extensions_mut().insert(lifted.clone());
             lifted
         });
+        let leftover = declared.is_none().then(|| inner.clone());
         let body = Limited {
             lifted,
             counted: match &received {
@@ -77,7 +83,7 @@ impl Limits {
             deadline: Box::pin(sleep(self.body_timeout)),
         };
         request.set_payload(Payload::Stream { payload: Box::pin(body) });
-        received
+        (received, leftover)
     }
 }
 
@@ -95,7 +101,7 @@ impl Lifted {
 }
 
 struct Limited {
-    inner: Payload,
+    inner: Leftover,
     /// There if the request asks for an upgrade.
     lifted: Option<Lifted>,
     /// The bytes that have come, if somebody wants to know.
@@ -110,10 +116,10 @@ impl Stream for Limited {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.lifted.as_ref().is_some_and(|lifted| lifted.0.get()) {
-            return Pin::new(&mut self.inner).poll_next(cx);
+            return self.inner.poll_next(cx);
         }
         let Some(left) = self.left else { return Poll::Ready(Some(Err(PayloadError::Overflow))) };
-        match Pin::new(&mut self.inner).poll_next(cx) {
+        match self.inner.poll_next(cx) {
             Poll::Ready(Some(Ok(chunk))) => {
                 if let Some(counted) = &self.counted {
                     counted.set(counted.get() + chunk.len() as u64);

@@ -40,6 +40,7 @@ mod extract;
 mod headers;
 mod health;
 mod json;
+mod leftover;
 mod limits;
 mod objects;
 mod principal;

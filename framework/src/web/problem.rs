@@ -236,10 +236,12 @@ impl From<DbError> for Problem {
 ///
 /// A 4xx keeps its text, since it is about the client's own input; anything else says only its status.
 pub(super) fn from_foreign(error: &actix_web::Error, answered: StatusCode) -> Option<Problem> {
-    if let Some(PayloadError::Io(cause)) = error.as_error::<PayloadError>()
-        && cause.kind() == std::io::ErrorKind::TimedOut
-    {
-        return Some(slow_body());
+    match error.as_error::<PayloadError>() {
+        Some(PayloadError::Io(cause)) if cause.kind() == std::io::ErrorKind::TimedOut => {
+            return Some(slow_body());
+        }
+        Some(PayloadError::Incomplete(_) | PayloadError::EncodingCorrupted) => return Some(broken_body()),
+        _ => {}
     }
     let status = error.as_response_error().status_code();
     // Asked again for its status, an error that was made of an answer knows only 500.
@@ -252,6 +254,11 @@ pub(super) fn from_foreign(error: &actix_web::Error, answered: StatusCode) -> Op
     } else {
         problem.cause(error.to_string())
     })
+}
+
+/// 400: what came of the body is not all of it.
+pub(super) fn broken_body() -> Problem {
+    Problem::bad_request("the body ends before it is whole, or its chunks can not be read")
 }
 
 /// 408: the body did not arrive within `server.body_timeout`.

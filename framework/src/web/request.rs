@@ -21,6 +21,7 @@ use super::around::{Around, Inner};
 use super::bodies::Received;
 use super::edge::Edge;
 use super::explain::{explain, panicked, timed_out};
+use super::leftover::Leftover;
 use super::limits::Limits;
 use super::problem::Problem;
 use super::roots::Roots;
@@ -260,8 +261,9 @@ where
     actix_web::dev::always_ready!();
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        let received = self.layer.limits.apply(&mut request, self.layer.signals.measures_bodies());
-        let exchange = Exchange::begin(&self.layer, &request, received);
+        let measured = self.layer.signals.measures_bodies();
+        let (received, leftover) = self.layer.limits.apply(&mut request, measured);
+        let exchange = Exchange::begin(&self.layer, &request, received, leftover);
         let cx = exchange.cx.clone();
         if matches!(self.layer.target, Target::Mount(_)) {
             // Whoever reads the headers below this span (another instrumentation) continues from here, and learns of the
@@ -344,11 +346,17 @@ struct Exchange {
     cx: Context,
     sample: Sample,
     received: Option<Received>,
+    leftover: Option<Leftover>,
     ended: bool,
 }
 
 impl Exchange {
-    fn begin(layer: &Rc<RequestLayer>, request: &ServiceRequest, received: Option<Received>) -> Self {
+    fn begin(
+        layer: &Rc<RequestLayer>,
+        request: &ServiceRequest,
+        received: Option<Received>,
+        leftover: Option<Leftover>,
+    ) -> Self {
         let sample = Sample {
             started: Instant::now(),
             method: known_method(request.method()),
@@ -359,7 +367,7 @@ impl Exchange {
         let cx = layer.signals.context(request, &layer.target, &layer.roots);
         let cx = layer.edge.identify(request.headers(), cx);
         layer.signals.began(&sample, &layer.series);
-        Self { layer: Rc::clone(layer), cx, sample, received, ended: false }
+        Self { layer: Rc::clone(layer), cx, sample, received, leftover, ended: false }
     }
 
     fn end(
@@ -374,7 +382,11 @@ impl Exchange {
         }
         let RequestLayer { signals, series, .. } = &*self.layer;
         signals.ended(&self.cx, &self.sample, series, Some(response.head()), error);
-        signals.measure_bodies(&self.sample, self.received.as_ref(), response, error)
+        let response = signals.measure_bodies(&self.sample, self.received.as_ref(), response, error);
+        match self.leftover.take() {
+            Some(leftover) => leftover.held_by(response),
+            None => response,
+        }
     }
 }
 

@@ -133,6 +133,10 @@ const TWICE: &[(&str, usize)] = &[
     ("zstd-safe", 2),
 ];
 
+/// Those of them that cargo-deny finds once: one of their versions is for the development of ours, or for what nobody has
+/// switched on, which Cargo.lock lists all the same.
+const BUILT_ONCE: [&str; 3] = ["itertools", "nom", "synstructure"];
+
 /// The lists of `.config/deny.toml`.
 fn denied(table: &str, key: &str) -> Vec<String> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../.config/deny.toml");
@@ -145,7 +149,8 @@ fn denied(table: &str, key: &str) -> Vec<String> {
 #[test]
 fn cargo_deny_allows_the_same() {
     assert_eq!(denied("licenses", "allow"), LICENCES);
-    let twice: Vec<_> = TWICE.iter().map(|(name, _)| *name).collect();
+    let mut twice: Vec<_> = TWICE.iter().map(|(name, _)| *name).collect();
+    twice.retain(|name| !BUILT_ONCE.contains(name));
     assert_eq!(denied("bans", "skip"), twice);
 }
 

@@ -107,7 +107,7 @@ async fn a_request_has_an_id_that_its_answer_and_its_span_say() {
 }
 
 #[actix::test]
-async fn trace_and_connect_are_answered_nowhere() {
+async fn trace_is_answered_nowhere() {
     let app = TestApp::start(create_app).await;
     let secret = [("authorization", "Bearer hunter2")];
     for path in ["/fine", "/nowhere", "/health/"] {

@@ -204,6 +204,28 @@ async fn a_download_goes_on_while_the_service_stops() {
     assert_eq!(ends, ["complete", "draining"]);
 }
 
+#[actix::test]
+async fn what_is_no_handshake_is_told_the_version() {
+    let hub = News::new(8, 100);
+    let app = start(&hub, &[]).await;
+    for (wrong, said) in [
+        (
+            "sec-websocket-version: 12\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
+            "unsupported WebSocket version",
+        ),
+        ("sec-websocket-version: 13", "unknown WebSocket key"),
+        ("sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==", "WebSocket version header is required"),
+    ] {
+        let handshake = format!(
+            "GET /converse HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n{wrong}\r\n\r\n"
+        );
+        let answer = raw(app.running().addresses()[0], handshake.as_bytes(), Duration::from_secs(20)).await;
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains(said), "{wrong}: {answer}");
+        assert!(answer.contains("sec-websocket-version: 13\r\n"), "{wrong}: {answer}");
+    }
+    app.stop().await;
+}
+
 /// A conversation goes on beyond what a body may hold and how long it may take.
 #[actix::test]
 async fn a_websocket_has_no_body_to_be_limited() {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use actix_web::HttpResponse;
 use spanbox::app::Service;
 use spanbox::module::Module;
 use spanbox::testing::TestApp;
@@ -17,6 +18,7 @@ fn create_app(profile: Option<&str>) -> Service {
     let module = Module::new("all")
         .get("/fine", async || "fine")
         .post("/json", async |Json(value): Json<serde_json::Value>| Json(value))
+        .post("/none", async || HttpResponse::NoContent())
         .post("/unread", async || "unread");
     Service::new("wire", "1").profile(profile).module(module)
 }
@@ -65,6 +67,10 @@ async fn a_request_that_two_servers_would_read_differently_is_400_and_ends_the_c
         ("two hosts", "GET /fine HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n"),
         ("the same host twice", "GET /fine HTTP/1.1\r\nhost: x\r\nhost: x\r\n\r\n"),
         ("no host", "GET /fine HTTP/1.1\r\n\r\n"),
+        ("a space in the host", "GET /fine HTTP/1.1\r\nhost: x y\r\n\r\n"),
+        ("a path in the host", "GET /fine HTTP/1.1\r\nhost: x/y\r\n\r\n"),
+        ("a user in the host", "GET /fine HTTP/1.1\r\nhost: u@x\r\n\r\n"),
+        ("no ASCII in the host", "GET /fine HTTP/1.1\r\nhost: \u{e4}\r\n\r\n"),
         ("a folded header", "GET /fine HTTP/1.1\r\nhost: x\r\nx-a: b\r\n c\r\n\r\n"),
         ("a space before the colon", "GET /fine HTTP/1.1\r\nhost: x\r\nx-a : b\r\n\r\n"),
         ("a NUL in a value", "GET /fine HTTP/1.1\r\nhost: x\r\nx-a: b\0c\r\n\r\n"),
@@ -92,6 +98,31 @@ async fn a_target_that_names_this_host_is_answered() {
     let request = b"GET http://x/fine HTTP/1.1\r\nhost: X\r\nconnection: close\r\n\r\n";
     let answer = to_the_end(app.running().addresses()[0], request).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    app.stop().await;
+}
+
+/// Statement 20 of the checklist; `TRACE` is in `edges.rs`.
+#[actix::test]
+async fn connect_makes_no_proxy_of_the_service() {
+    let app = TestApp::start(create_app).await;
+    for target in ["example.com:443", "/fine", "/nowhere"] {
+        let request =
+            format!("CONNECT {target} HTTP/1.1\r\nhost: example.com:443\r\nconnection: close\r\n\r\n");
+        let answer = to_the_end(app.running().addresses()[0], request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 405"), "{target}: {answer}");
+    }
+    app.stop().await;
+}
+
+#[actix::test]
+async fn a_target_that_is_no_path_is_answered_as_any_other_that_is_not_there() {
+    let app = TestApp::start(create_app).await;
+    let request = b"OPTIONS * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let answer = to_the_end(app.running().addresses()[0], request).await;
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    for part in ["application/problem+json", "x-content-type-options: nosniff", "there is nothing at *"] {
+        assert!(answer.contains(part), "{part}: {answer}");
+    }
     app.stop().await;
 }
 
@@ -141,10 +172,47 @@ async fn a_slow_head_is_408_and_a_slow_body_is_408_and_both_connections_end() {
     let address = app.running().addresses()[0];
     let body =
         "POST /json HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
-    for request in ["GET /fine HTTP/1.1\r\nhost: x\r\nx-a: ", "G", body] {
+    let chunked = body.replace("content-length: 9\r\n\r\n", "transfer-encoding: chunked\r\n\r\n9\r\n");
+    for request in ["GET /fine HTTP/1.1\r\nhost: x\r\nx-a: ", "G", body, &chunked] {
         let answer = to_the_end(address, request.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 408"), "{request:?}: {answer:?}");
     }
+    app.stop().await;
+}
+
+/// Also of chunks, of which nobody knows how many come, and whatever the answer is.
+#[actix::test]
+async fn what_is_left_of_a_body_keeps_no_connection() {
+    let app = TestApp::start(create_app).await;
+    let address = app.running().addresses()[0];
+    for (request, status) in [
+        ("POST /unread", 200),
+        ("POST /none", 204),
+        ("POST /nowhere", 404),
+        ("PUT /fine", 405),
+        ("HEAD /fine", 200),
+        ("GET /fine", 200),
+    ] {
+        for body in ["content-length: 9\r\n\r\n{", "transfer-encoding: chunked\r\n\r\n9\r\n{"] {
+            for more in ["", "expect: 100-continue\r\n", "connection: upgrade\r\nupgrade: x\r\n"] {
+                let sent = format!("{request} HTTP/1.1\r\nhost: x\r\n{more}{body}");
+                let answer = to_the_end(address, sent.as_bytes()).await;
+                assert!(answer.contains(&format!("HTTP/1.1 {status}")), "{sent:?}: {answer:?}");
+            }
+        }
+    }
+    app.stop().await;
+}
+
+#[actix::test]
+async fn chunks_without_end_are_not_read_without_end() {
+    let app = TestApp::start(create_app).await;
+    let mut stream = TcpStream::connect(app.running().addresses()[0]).await.unwrap();
+    let head = b"POST /unread HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    stream.write_all(head).await.unwrap();
+    let chunk = format!("{:x}\r\n{}\r\n", 8192, "x".repeat(8192));
+    let sent = async { while stream.write_all(chunk.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(LONG, sent).await.expect("it is cut");
     app.stop().await;
 }
 

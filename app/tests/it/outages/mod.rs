@@ -52,9 +52,6 @@ fn serve(directory: &Path, database: &TestDatabase, environment: &[(&str, &str)]
                 ("APP_MANAGEMENT__PORT", "0"),
                 ("DATABASE_URL", database.url()),
                 ("APP_JOBS__POLL_INTERVAL", "100ms"),
-                // How busy the machine is that the tests run on is not what they are about.
-                ("APP_SHEDDING__POOL_WAIT", "0s"),
-                ("APP_SHEDDING__MAILBOX_AGE", "0s"),
             ])
             .envs(environment.iter().copied()),
     )

@@ -85,6 +85,13 @@ fn what_is_no_expression_is_refused_with_what_is_wrong() {
         ("a\0 * * * *", "illegal character"),
         ("0 0 30 2 *", "\"0 0 30 2 *\" never comes"),
         ("0 0 31 4,6,9,11 *", "never comes"),
+        ("0 0 29 2 +MON#1", "never comes"),
+        ("1 0 29 2 +", "the day of the week is left empty"),
+        (", 0 * * *", "the minute is left empty"),
+        ("0 ,, * * *", "the hour is left empty"),
+        (", 0 0 * * *", "the second is left empty"),
+        ("0 0 , * *", "the day of the month is left empty"),
+        ("0 0 * , *", "the month is left empty"),
     ] {
         let errors = Timetable::new(expression, "UTC", Duration::ZERO).err().unwrap();
         let text = errors[0].to_string();
@@ -93,7 +100,23 @@ fn what_is_no_expression_is_refused_with_what_is_wrong() {
             "{expression:?}: {text}"
         );
     }
-    assert!(Timetable::new("0 0 29 2 +MON", "UTC", Duration::ZERO).is_ok(), "every 28 years is not never");
+}
+
+#[test]
+fn every_so_many_years_is_not_never() {
+    for (expression, after, next) in [
+        // Seven leap days in 28 years, one of each day of the week; forty years, where a century has none.
+        ("0 0 29 2 +MON", "2016-02-29T00:00:00Z", "2044-02-29T00:00:00Z"),
+        ("0 0 29 2 +MON", "2072-02-29T00:00:00Z", "2112-02-29T00:00:00Z"),
+        ("0 0 29 2 *", "2096-02-29T00:00:00Z", "2104-02-29T00:00:00Z"),
+        // A month that begins on a Monday, and its fifth one.
+        ("0 0 29 2 +MON#5", "2024-01-01T00:00:00Z", "2044-02-29T00:00:00Z"),
+        ("0 0 31 12 +SUN#L", "2024-01-01T00:00:00Z", "2028-12-31T00:00:00Z"),
+        ("0 0 LW 2 +WED", "2024-01-01T00:00:00Z", "2029-02-28T00:00:00Z"),
+    ] {
+        let found = timetable(expression, "UTC").next_after(at(after));
+        assert_eq!(found, Some(at(next)), "{expression:?} after {after}");
+    }
 }
 
 #[test]

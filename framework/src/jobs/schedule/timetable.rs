@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, TimeZone as _, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
-use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
+use croner::{Cron, CronPattern, Weekday};
 
 use super::error::ScheduleError;
 use crate::config::closest;
@@ -42,7 +42,7 @@ impl Timetable {
         let zone = timezone.parse::<Tz>().map_err(|_| wrong.push(unknown(timezone))).ok();
         // Without years: what ends by itself is found out years later, by what is not there.
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
-        let parsed = parser.parse(expression).map_err(|error| error.to_string()).and_then(no_vain_step);
+        let parsed = parser.parse(expression).map_err(|error| error.to_string()).and_then(no_vain_field);
         let cron = parsed
             .map_err(|reason| {
                 wrong.push(ScheduleError::Expression { expression: expression.to_owned(), reason });
@@ -50,12 +50,13 @@ impl Timetable {
             .ok();
         let (Some(cron), zone) = (cron, zone) else { return Err(wrong) };
         let catch_up = TimeDelta::microseconds(micros(catch_up));
-        let timetable = Self { cron, zone: zone.unwrap_or(Tz::UTC), catch_up };
-        // Every day that there is comes within forty years of any.
-        if timetable.next_after(DateTime::UNIX_EPOCH).is_none() {
+        if !has_a_day(&cron.pattern) {
             wrong.push(ScheduleError::NeverDue { expression: expression.to_owned() });
         }
-        if wrong.is_empty() { Ok(timetable) } else { Err(wrong) }
+        match zone {
+            Some(zone) if wrong.is_empty() => Ok(Self { cron, zone, catch_up }),
+            _ => Err(wrong),
+        }
     }
 
     /// What there is to do at `now`, when everything up to `last` is done.
@@ -85,15 +86,38 @@ impl Timetable {
     }
 }
 
-/// Who writes `*/90` for minutes means something else than once an hour.
-fn no_vain_step(cron: Cron) -> Result<Cron, String> {
+/// Who writes `*/90` for minutes means something else than once an hour, and `,` is no minute at all.
+fn no_vain_field(cron: Cron) -> Result<Cron, String> {
     let of = &cron.pattern;
-    let fields = [&of.seconds, &of.minutes, &of.hours, &of.days, &of.months, &of.days_of_week];
-    let vain = fields.into_iter().find(|field| field.step > field.max - field.min).map(|field| field.step);
-    match vain {
-        Some(step) => Err(format!("a step of {step} is longer than its field")),
-        None => Ok(cron),
+    let fields = [
+        ("second", &of.seconds),
+        ("minute", &of.minutes),
+        ("hour", &of.hours),
+        ("day of the month", &of.days),
+        ("month", &of.months),
+        ("day of the week", &of.days_of_week),
+    ];
+    for (name, field) in fields {
+        if field.step > field.max - field.min {
+            return Err(format!("a step of {} is longer than its field", field.step));
+        }
+        if field.values().is_empty() && !field.has_modifiers() {
+            return Err(format!("the {name} is left empty"));
+        }
     }
+    Ok(cron)
+}
+
+/// Whether some year has a day for it. The crate that knows cron looks day by day until the year 5000, and at each new
+/// search, so that it is only asked where it finds something within forty years. A year begins on one of seven days and has
+/// a 29th of February or not: of these fourteen, any 28 years have all, if no century is in them that is no leap year.
+fn has_a_day(pattern: &CronPattern) -> bool {
+    let first = NaiveDate::from_ymd_opt(2001, 1, 1).unwrap_or_default();
+    first.iter_days().take_while(|day| day.year() <= 2028).any(|day| {
+        let weekday = Weekday::from_days_from_sunday(day.weekday().num_days_from_sunday());
+        pattern.month_match(day.month()).unwrap_or(false)
+            && pattern.day_match(day.year(), day.month(), day.day(), weekday).unwrap_or(false)
+    })
 }
 
 /// The crate that knows cron leaves fractions of seconds as they are.

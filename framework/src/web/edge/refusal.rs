@@ -8,7 +8,8 @@ use crate::web::Problem;
 use crate::web::request::Target;
 
 /// What a request's own line and its `Host` do not agree on.
-const UNSOUND: &str = "the target of the request is another host than its `Host` header";
+const ANOTHER_HOST: &str = "the target of the request is another host than its `Host` header";
+const NO_HOST: &str = "the `Host` header names no host";
 
 pub(super) fn check(request: &HttpRequest, target: &Target) -> Result<(), Problem> {
     // TRACE answers with the request, credentials and all; CONNECT makes a proxy of a server.
@@ -27,22 +28,25 @@ pub(super) fn check(request: &HttpRequest, target: &Target) -> Result<(), Proble
             .detail("send the body without `Content-Encoding`: nothing is unpacked here")
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity")));
     }
-    if is_unsound(request) { Err(Problem::bad_request(UNSOUND)) } else { Ok(()) }
+    unsound(request).map_or(Ok(()), |what| Err(Problem::bad_request(what)))
 }
 
 /// Whoever sends an unsound request hopes that two servers read it differently: nothing else is read from there. Nor is
 /// what is left of a body that is too slow or too large.
 pub(super) fn close(request: &HttpRequest, response: &mut HttpResponse) {
     let unread = matches!(response.status(), StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE);
-    if unread || is_unsound(request) {
+    if unread || unsound(request).is_some() {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
 }
 
-/// Whether the authority of an absolute target (RFC 9112, section 3.2.2; in HTTP/2, `:authority`) and `Host` differ.
-fn is_unsound(request: &HttpRequest) -> bool {
-    let (Some(authority), Some(host)) = (request.uri().authority(), request.headers().get(HOST)) else {
-        return false;
-    };
-    !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes())
+/// What is wrong with the host of a request (RFC 9112, sections 3.2 and 3.2.2): a `Host` that can be none, or another one than
+/// that of an absolute target, in HTTP/2 of `:authority`. An empty one is right where there is no host.
+fn unsound(request: &HttpRequest) -> Option<&'static str> {
+    let host = request.headers().get(HOST)?.as_bytes();
+    if !host.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte)) {
+        return Some(NO_HOST);
+    }
+    let authority = request.uri().authority()?;
+    (!authority.as_str().as_bytes().eq_ignore_ascii_case(host)).then_some(ANOTHER_HOST)
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use actix_web::http::header::UPGRADE;
+use actix_web::http::header::{HeaderValue, SEC_WEBSOCKET_VERSION, UPGRADE};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use actix_ws::{CloseCode, CloseReason, Message, MessageStream, Session};
@@ -45,8 +45,11 @@ pub fn websocket(
     events: impl Stream<Item = Event> + 'static,
 ) -> Result<HttpResponse, Problem> {
     origin::check(request)?;
-    let (response, session, messages) = actix_ws::handle(request, payload)
-        .map_err(|error| Problem::bad_request(format!("this is no WebSocket handshake: {error}")))?;
+    let (response, session, messages) = actix_ws::handle(request, payload).map_err(|error| {
+        // Who came with another version learns which there is (RFC 6455, section 4.4).
+        Problem::bad_request(format!("this is no WebSocket handshake: {error}"))
+            .header(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
+    })?;
     Lifted::lift(request);
     let open = Open::begin(request, Protocol::WebSocket);
     let draining = draining(request);
