@@ -109,7 +109,10 @@ fn a_desk_without_a_database_yet_is_well_and_gets_none() {
     let directory = tempfile::tempdir().unwrap();
     let desk =
         Desk { directory, environment: Vec::new() }.with("PORT", "0").with("APP_MANAGEMENT__PORT", "0");
-    desk.doctor(&[]).says("database", "ok", "there is no var/orders.db yet: the first start makes it", "");
+    let found = desk.doctor(&[]);
+    found.says("database", "ok", "there is no var/orders.db yet: the first start makes it", "");
+    let (_, disk, _) = found.of("disk");
+    assert!(disk.contains(" are free at "), "{disk}");
     assert!(!desk.path().join("var").exists(), "the doctor makes nothing");
 }
 

@@ -119,14 +119,15 @@ fn a_place_that_can_not_be_written_is_named() {
         says(&[], &[("DATABASE_URL", &format!("sqlite://{place}/orders.db"))]),
         format!(
             "orders: the database could not be used: cannot open the SQLite database {place}/orders.db: cannot create the \
-             directory {place}: File exists (os error 17); check that its directory exists and that this user may write to \
-             both (database.url)\n"
+             directory {place}: File exists (os error 17); check that its directory exists, that this user may write to \
+             both and that the disk is not full (database.url)\n"
         )
     );
     assert_eq!(
         says(&[], &[("DATABASE_URL", "sqlite:///proc/orders.db")]),
         "orders: the database could not be used: cannot open the SQLite database /proc/orders.db: unable to open database \
-         file; check that its directory exists and that this user may write to both (database.url)\n"
+         file; check that its directory exists, that this user may write to both and that the disk is not full \
+         (database.url)\n"
     );
 }
 

@@ -17,7 +17,7 @@ pub enum DbError {
     },
     /// The SQLite file could not be opened, or is not writable.
     #[error(
-        "cannot open the SQLite database {path}: {reason}; check that its directory exists and that this user may write to both (database.url)"
+        "cannot open the SQLite database {path}: {reason}; check that its directory exists, that this user may write to both and that the disk is not full (database.url)"
     )]
     Open {
         /// The file as the settings name it.

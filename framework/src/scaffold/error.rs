@@ -26,7 +26,10 @@ pub(super) enum ScaffoldError {
     /// A template does not work with these words. It is a fault of the program.
     #[error("the template {name}: {source}")]
     Template { name: String, source: minijinja::Error },
-    /// A file or directory could not be read or written.
+    /// A file could not be written.
+    #[error("nothing was written, because {} could not be: {source}; see that there is room and that it may be written to, or choose another place", .path.display())]
+    Unwritten { path: PathBuf, source: io::Error },
+    /// A file or directory could not be read.
     #[error("{}: {source}", .path.display())]
     Io { path: PathBuf, source: io::Error },
     /// The report could not be written.

@@ -16,6 +16,7 @@ mod generate;
 mod new;
 mod plan;
 mod templates;
+mod writing;
 
 use std::ffi::OsString;
 use std::io::Write;

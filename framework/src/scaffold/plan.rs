@@ -1,10 +1,11 @@
 //! What is to be written, before any of it is.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::ScaffoldError;
+use super::writing::Writing;
 
 /// Files to be made and files to be changed, below one directory.
 #[derive(Debug)]
@@ -101,14 +102,17 @@ impl Plan {
         if in_the_way.is_empty() { Ok(()) } else { Err(ScaffoldError::There(in_the_way)) }
     }
 
-    /// Writes all of it, or nothing where a file is in the way.
+    /// Writes all of it, or nothing where a file is in the way or can not be written.
     pub(super) fn carry_out(&self) -> Result<(), ScaffoldError> {
         self.check()?;
+        let mut writing = Writing::default();
         for file in self.files.iter().filter(|file| !file.is_same()) {
             let path = self.root.join(&file.path);
-            write(&path, &file.after, file.is_new).map_err(|source| ScaffoldError::Io { path, source })?;
+            if let Err(source) = writing.stage(&path, &file.after, file.is_new) {
+                return Err(ScaffoldError::Unwritten { path, source });
+            }
         }
-        Ok(())
+        writing.put().map_err(|(path, source)| ScaffoldError::Unwritten { path, source })
     }
 }
 
@@ -132,14 +136,4 @@ fn read(path: &Path) -> Result<Option<String>, ScaffoldError> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(source) => Err(ScaffoldError::Io { path: path.to_owned(), source }),
     }
-}
-
-/// A new file is not written over one that has come to be since the plan was made.
-fn write(path: &Path, text: &str, is_new: bool) -> std::io::Result<()> {
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
-    }
-    let mut options = OpenOptions::new();
-    let options = if is_new { options.create_new(true) } else { options.truncate(true) };
-    options.write(true).open(path)?.write_all(text.as_bytes())
 }

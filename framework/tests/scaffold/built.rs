@@ -1,7 +1,8 @@
-//! Two services, built, linted, tested and run as their users would; the others differ from these in what is left out.
+//! Two services, built, linted, tested and run as their users would; the others differ from these in what is left out. Both
+//! have parts that `spanbox generate` writes: one of each between them, and resources of every type.
 //!
 //! They lie below the target directory and are compiled into it, and ask for every feature of spanbox, as the tests of this
-//! repository do: so what those have compiled is there, and only the services themselves are to be compiled. With
+//! repository do: so what those have compiled is there, and only the services and spanbox are to be compiled. With
 //! `SCAFFOLD=full` they ask for what `spanbox new` lets them ask for, which compiles most dependencies again.
 
 use std::fs;
@@ -12,7 +13,37 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use spanbox::testing::{PgServer, PgServerError, Process};
 
-use crate::{new, redis, root, spanbox};
+use crate::{compiled, new, redis, root, spanbox};
+
+/// One of each part, and resources of every type; beside those of the tutorial.
+const PARTS: &[&str] = &[
+    "resource InvoiceLine article:string:unique words:text count:int:index large:bigint paid:bool share:float \
+     price:money day:date at:datetime key:uuid:unique",
+    "resource Maybe article:string?:unique words:text? count:int?:index large:bigint? paid:bool? share:float? \
+     price:money? day:date? at:datetime? key:uuid?",
+    "resource Receipt reference:string note:references invoice:references? line:references?:invoice_lines",
+    "resource Flag raised:bool",
+    "module reports",
+    "job SendReminder --queue mails",
+    "job CleanUp --module notes",
+    "actor Mailer",
+    "actor Tally --module notes",
+    "extension SmsGateway",
+    "migration nothing_yet",
+];
+
+fn is_full() -> bool {
+    std::env::var("SCAFFOLD").as_deref() == Ok("full")
+}
+
+/// A private server of PostgreSQL where that is installed.
+fn postgres() -> Option<PgServer> {
+    match PgServer::start() {
+        Ok(server) => Some(server),
+        Err(PgServerError::NotInstalled) => None,
+        Err(error) => panic!("{error}"),
+    }
+}
 
 /// A service on its way.
 struct Built {
@@ -31,16 +62,15 @@ impl Built {
         }
         new(temporary, &[&[name, "--yes", "--path", directory.to_str().unwrap()][..], options].concat());
         fs::copy(root().join("Cargo.lock"), directory.join("Cargo.lock")).unwrap();
-        if std::env::var("SCAFFOLD").as_deref() != Ok("full") {
-            ask_for_all(&directory.join("Cargo.toml"));
+        if !is_full() {
+            compiled::take(&directory);
         }
         Self { name, directory, target: temporary.parent().unwrap().to_owned() }
     }
 
     fn cargo(&self, words: &[&str], environment: &[(&str, &str)]) {
         let started = Instant::now();
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
+        let output = compiled::cargo()
             .args(words)
             .current_dir(&self.directory)
             .env("CARGO_TARGET_DIR", &self.target)
@@ -73,32 +103,31 @@ impl Built {
     }
 }
 
-/// Has a service ask for every feature that spanbox has.
-fn ask_for_all(manifest: &Path) {
-    let ours = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
-    let features =
-        ours.split_once("[features]\n").unwrap().1.lines().take_while(|line| !line.starts_with('['));
-    let names = features.filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(" = "));
-    let names: Vec<_> = names.map(|(name, _)| name).filter(|name| *name != "default").collect();
-    assert!(names.contains(&"postgres"), "{names:?}");
-    let text = fs::read_to_string(manifest).unwrap();
-    let (before, rest) = text.split_once("\nspanbox = {").unwrap();
-    let (path, rest) = rest.split_once("features = [").unwrap();
-    let after = rest.split_once(']').unwrap().1;
-    fs::write(manifest, format!("{before}\nspanbox = {{{path}features = {names:?}{after}")).unwrap();
-}
-
+/// As it is, and with one of each part on each database that there is.
 #[test]
 fn the_default_passes_its_checks_and_runs() {
     let shop = Built::new("shop", &[]);
     shop.check(&[]);
     let data = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", data.path().join("shop.db").display());
+    runs(&shop, &url);
+    the_tutorial_goes_on(&shop, &url);
+    for part in PARTS {
+        shop.generate(part);
+    }
+    shop.check(&[]);
+    if let Some(server) = postgres().filter(|_| !is_full()) {
+        shop.cargo(&["test", "--offline", "--tests"], &[("DATABASE_URL", &server.url())]);
+    }
+}
+
+/// Its example does what it says, and it stops in order.
+fn runs(shop: &Built, url: &str) {
     let service =
         Process::start(Command::new(shop.program()).current_dir(&shop.directory).env_clear().envs([
             ("PORT", "0"),
             ("APP_MANAGEMENT__PORT", "0"),
-            ("DATABASE_URL", &url),
+            ("DATABASE_URL", url),
         ]));
     let stored = service.post("/api/notes/", r#"{"title":"Bread","body":"Flour and water"}"#);
     assert!(stored.starts_with("HTTP/1.1 201"), "{stored}");
@@ -115,6 +144,27 @@ fn the_default_passes_its_checks_and_runs() {
     assert!(status.success(), "{status}: {log}");
 }
 
+/// The commands of the tutorial that write parts or look at the service do so, in their order.
+fn the_tutorial_goes_on(shop: &Built, url: &str) {
+    let page = fs::read_to_string(root().join("docs/TUTORIAL.md")).unwrap();
+    let blocks = page.split("```sh shop\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let (mut parts, mut looks) = (0, 0);
+    for line in blocks.flat_map(str::lines) {
+        if let Some(part) = line.strip_prefix("spanbox generate ") {
+            shop.generate(part);
+            parts += 1;
+        } else if let Some(words) = line.strip_prefix("cargo run -- ") {
+            let mut command = Command::new(shop.program());
+            command.args(words.split(' ')).current_dir(&shop.directory).env_clear();
+            let output = command.env("DATABASE_URL", url).output().unwrap();
+            assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+            looks += 1;
+        }
+    }
+    assert!(parts >= 4 && looks >= 4, "{parts} parts and {looks} looks");
+    assert!(shop.directory.join("src/invoices/remind.rs").is_file(), "the tutorial has another job now");
+}
+
 /// On PostgreSQL where it is installed, else on SQLite; with parts that are for who has signed in, that refer to users, and
 /// that Redis hands out.
 #[test]
@@ -123,13 +173,12 @@ fn one_with_accounts_on_postgresql_and_redis_passes_its_checks_and_runs() {
     till.generate("resource Invoice number:string:unique amount:money user:references");
     till.generate("resource InvoiceLine text:string invoice:references author:references?:users");
     till.generate("resource Offer text:string --public");
+    till.generate("resource Remark text:string note:references");
+    till.generate("module reports");
+    till.generate("module prices --public");
     till.generate("job SendReminder --queue mails");
     let data = tempfile::tempdir().unwrap();
-    let server = match PgServer::start() {
-        Ok(server) => Some(server),
-        Err(PgServerError::NotInstalled) => None,
-        Err(error) => panic!("{error}"),
-    };
+    let server = postgres();
     let url = match &server {
         Some(server) => server.url(),
         None => format!("sqlite://{}", data.path().join("till.db").display()),

@@ -1,9 +1,12 @@
-//! The program `spanbox`: what `new` writes, what it refuses, and that what it writes builds, passes its own tests and runs.
+//! The program `spanbox`: what `new` and `generate` write, what they refuse, and that what they write builds, passes its own
+//! tests and runs.
 
 #![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
 mod built;
+mod compiled;
 mod deploy;
+mod generate;
 mod redis;
 mod refusals;
 mod variants;

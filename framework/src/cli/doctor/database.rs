@@ -42,7 +42,9 @@ pub(super) async fn look(
     if let Some(file) = settings.sqlite_file() {
         let directory = file.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !file.exists() {
-            findings.push(no_file(name, file, directory, settings.migrate_on_start));
+            let there = closest(directory);
+            findings.push(no_file(name, file, there, settings.migrate_on_start));
+            findings.extend(disk(there));
             return None;
         }
         findings.extend(disk(directory));
@@ -71,12 +73,15 @@ fn unusable(error: &str) -> Finding {
     Finding::fail("database", seen, fix)
 }
 
-/// The file is made by whoever comes first, if it can be.
-fn no_file(service: &str, file: &Path, directory: &Path, migrate_on_start: bool) -> Finding {
-    let shown = file.display();
-    // The closest one that is there is where directories will be made.
+/// The closest directory that is there, in which others will be made.
+fn closest(directory: &Path) -> &Path {
     let there = directory.ancestors().find(|path| path.exists() || path.as_os_str().is_empty());
-    let there = there.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    there.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The file is made by whoever comes first, if it can be.
+fn no_file(service: &str, file: &Path, there: &Path, migrate_on_start: bool) -> Finding {
+    let shown = file.display();
     let refused = match access(there, Access::WRITE_OK | Access::EXEC_OK) {
         Ok(()) if there.is_dir() => None,
         Ok(()) => Some("it is no directory".to_owned()),

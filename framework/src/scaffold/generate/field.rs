@@ -36,6 +36,41 @@ pub(super) const KINDS: &[(&str, Kind, &str)] = &[
     ("references", Kind::References, "the id of a row of another table"),
 ];
 
+/// What others call them.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("belongs_to", "references"),
+    ("boolean", "bool"),
+    ("char", "string"),
+    ("currency", "money"),
+    ("decimal", "money"),
+    ("double", "float"),
+    ("f64", "float"),
+    ("foreign_key", "references"),
+    ("guid", "uuid"),
+    ("i32", "int"),
+    ("i64", "bigint"),
+    ("integer", "int"),
+    ("long", "bigint"),
+    ("number", "int"),
+    ("numeric", "money"),
+    ("price", "money"),
+    ("str", "string"),
+    ("time", "datetime"),
+    ("timestamp", "datetime"),
+    ("varchar", "string"),
+];
+
+/// The type that was meant, if one comes near.
+fn meant(typed: &str) -> Option<&'static str> {
+    let typed = typed.to_lowercase();
+    let other = ELSEWHERE.iter().find(|(other, _)| *other == typed).map(|(_, kind)| *kind);
+    let distance = |kind: &str| strsim::damerau_levenshtein(&typed, kind);
+    other.or_else(|| {
+        let near = KINDS.iter().map(|(kind, ..)| *kind).min_by_key(|kind| distance(kind))?;
+        (distance(near) <= (typed.chars().count() / 3).clamp(1, 3)).then_some(near)
+    })
+}
+
 /// A field of a resource.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Field {
@@ -78,7 +113,8 @@ impl Field {
         };
         let (kind, optional) = kind.strip_suffix('?').map_or((kind, false), |kind| (kind, true));
         let Some((_, kind, _)) = KINDS.iter().find(|(known, ..)| *known == kind) else {
-            return Err(refuse(format!("there is no type {kind:?}; {}", known())));
+            let meant = meant(kind).map(|kind| format!(", did you mean `{kind}`?")).unwrap_or_default();
+            return Err(refuse(format!("there is no type {kind:?}{meant}; {}", known())));
         };
         let field = match kind {
             Kind::References => Self::reference(name, optional, parts).map_err(refuse)?,

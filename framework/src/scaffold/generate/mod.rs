@@ -66,7 +66,10 @@ impl Generate {
             Part::Extension(part) => part.plan(&mut work)?,
             Part::Migration(part) => part.plan(&mut work)?,
         }
-        let Work { plan, notes, .. } = work;
+        let Work { plan, mut notes, is_plain, .. } = work;
+        if is_plain {
+            notes.push("it is not laid out, since rustfmt did not run: `rustup component add rustfmt`, then `cargo fmt`".to_owned());
+        }
         if self.dry_run {
             plan.check()?;
             write!(out, "{}", plan.report())?;

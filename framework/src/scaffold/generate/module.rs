@@ -9,6 +9,9 @@ use crate::scaffold::ScaffoldError;
 pub(super) struct Module {
     /// What it is called, e.g. reports; its paths begin with /api/reports
     name: String,
+    /// For everybody, in a service with accounts: without this its route is for who has signed in
+    #[arg(long)]
+    public: bool,
 }
 
 impl Module {
@@ -18,7 +21,13 @@ impl Module {
         work.check_module(&name.snake)?;
         // Where the interface is described, each route is.
         let described = work.service.lib.contains(".describe(");
-        let words = json!({ "name": name, "described": described, "library": work.service.library });
+        let signed_in = work.service.has_accounts() && !self.public;
+        let words = json!({
+            "name": name,
+            "described": described,
+            "signed_in": signed_in,
+            "library": work.service.library,
+        });
         for file in ["mod", "routes"] {
             work.file(format!("src/{}/{file}.rs", name.snake), &format!("module/{file}.rs"), &words)?;
         }
@@ -27,7 +36,16 @@ impl Module {
         if described {
             work.describe(&name.snake)?;
         }
-        work.test(&name.snake, "module/test.rs", &words)
+        work.test(&name.snake, "module/test.rs", &words)?;
+        if work.service.has_accounts() {
+            let who = if signed_in {
+                "is for who has signed in, `spanbox::web::Principal`; --public writes one for everybody"
+            } else {
+                "is open to everybody"
+            };
+            work.notes.push(format!("the route of /api/{} {who}", name.kebab));
+        }
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 use heck::{ToKebabCase as _, ToSnakeCase as _, ToUpperCamelCase as _};
 use serde::Serialize;
 
-use super::reserved::{CRATES, PROGRAM, RUST, SQL, TYPES};
+use super::reserved::{CRATES, PROGRAM, RUST, SQL, TYPES, instead};
 use crate::scaffold::ScaffoldError;
 
 /// As long as a name may be: with two of them an index still has a name that PostgreSQL keeps whole.
@@ -32,8 +32,9 @@ impl Name {
         let name = Self::within(typed, MAX)?;
         if RUST.contains(&name.snake.as_str()) {
             return Err(ScaffoldError::Usage(format!(
-                "{typed:?} is no name here: `{}` is a keyword of Rust",
-                name.snake
+                "{typed:?} is no name here: `{}` is a keyword of Rust; take another, e.g. `{}`",
+                name.snake,
+                instead(&name.snake)
             )));
         }
         Ok(name)
@@ -64,7 +65,11 @@ impl Name {
         let snake = typed.to_snake_case();
         let words = snake.replace('_', " ");
         let sentence = words[..1].to_uppercase() + &words[1..];
-        let article = if snake.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+        // By how it is spoken.
+        let vowel = snake.starts_with(['a', 'e', 'i', 'o', 'u'])
+            && !["eu", "one", "uni", "us", "ut", "uuid"].iter().any(|it| snake.starts_with(it));
+        let article =
+            if vowel || ["heir", "hono", "hour"].iter().any(|it| snake.starts_with(it)) { "an" } else { "a" };
         Self {
             camel: typed.to_upper_camel_case(),
             kebab: typed.to_kebab_case(),
@@ -103,8 +108,9 @@ impl Name {
     pub(super) fn check_sql(&self, what: &str) -> Result<(), ScaffoldError> {
         if SQL.contains(&self.snake.as_str()) {
             return Err(ScaffoldError::Usage(format!(
-                "`{}` is no name for a {what}: it is a keyword of SQL",
-                self.snake
+                "`{}` is no name for a {what}: it is a keyword of SQL; take another, e.g. `{}`",
+                self.snake,
+                instead(&self.snake)
             )));
         }
         Ok(())
@@ -122,7 +128,7 @@ impl Name {
         };
         if one == many {
             return Err(ScaffoldError::Usage(format!(
-                "`{one}` is one and many: say with --plural what many are called"
+                "`{one}` is one and many: say with --plural what many are called, as in `--plural {one}_items`"
             )));
         }
         Ok((Self::new(&one)?, Self::module(&many)?))
@@ -145,6 +151,41 @@ const IRREGULAR: &[(&str, &str)] = &[
     ("shelf", "shelves"),
     ("leaf", "leaves"),
     ("life", "lives"),
+    ("wife", "wives"),
+    ("knife", "knives"),
+    ("wolf", "wolves"),
+    ("goose", "geese"),
+    ("ox", "oxen"),
+    ("quiz", "quizzes"),
+    ("hero", "heroes"),
+    ("potato", "potatoes"),
+    ("tomato", "tomatoes"),
+    ("matrix", "matrices"),
+    ("vertex", "vertices"),
+    ("analysis", "analyses"),
+    ("crisis", "crises"),
+    ("diagnosis", "diagnoses"),
+    ("hypothesis", "hypotheses"),
+    ("thesis", "theses"),
+];
+
+/// Many of them have the name of one.
+const COUNTLESS: &[&str] = &[
+    "equipment",
+    "feedback",
+    "fish",
+    "furniture",
+    "hardware",
+    "information",
+    "luggage",
+    "metadata",
+    "money",
+    "news",
+    "series",
+    "sheep",
+    "software",
+    "species",
+    "staff",
 ];
 
 /// What many of something are called in English; the last word of a name counts.
@@ -153,6 +194,7 @@ fn plural_of(one: &str) -> String {
         one.rsplit_once('_').map_or(("", one), |(_, word)| (&one[..one.len() - word.len()], word));
     let many = match IRREGULAR.iter().find(|(known, _)| *known == word) {
         Some((_, many)) => (*many).to_owned(),
+        None if COUNTLESS.contains(&word) => word.to_owned(),
         None if ["s", "x", "z", "ch", "sh"].iter().any(|end| word.ends_with(end)) => format!("{word}es"),
         None => match word.strip_suffix('y') {
             Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ies"),
@@ -168,7 +210,9 @@ fn singular(many: &str) -> Option<String> {
         many.rsplit_once('_').map_or(("", many), |(_, word)| (&many[..many.len() - word.len()], word));
     let one = if let Some((one, _)) = IRREGULAR.iter().find(|(_, known)| *known == word) {
         (*one).to_owned()
-    } else if ["ss", "us", "is", "as", "os", "news", "series"].iter().any(|end| word.ends_with(end)) {
+    } else if ["ss", "us", "is", "as", "os"].iter().any(|end| word.ends_with(end))
+        || COUNTLESS.contains(&word)
+    {
         return None;
     } else if let Some(stem) = word.strip_suffix("ies") {
         format!("{stem}y")
@@ -205,6 +249,8 @@ mod tests {
             ("contact_person", "contact_people"),
             ("bus", "buses"),
             ("status", "statuses"),
+            ("risk_analysis", "risk_analyses"),
+            ("quiz", "quizzes"),
         ] {
             assert_eq!(plural_of(one), many);
             let (found, of) = Name::one_and_many(one, None).unwrap();
@@ -215,12 +261,33 @@ mod tests {
             ("Categories", "category"),
             ("people", "person"),
             ("invoice-lines", "invoice_line"),
+            ("Analyses", "analysis"),
         ] {
             let (found, of) = Name::one_and_many(many, None).unwrap();
             assert_eq!((found.snake.as_str(), of.snake), (one, many.to_snake_case()));
         }
+        for countless in ["news", "Sheep", "office_equipment"] {
+            let told = Name::one_and_many(countless, None).unwrap_err().to_string();
+            assert!(told.contains("is one and many") && told.contains("_items`"), "{told}");
+        }
+        let (one, many) = Name::one_and_many("news", Some("news_items")).unwrap();
+        assert_eq!((one.snake.as_str(), many.snake.as_str()), ("news", "news_items"));
         let (one, many) = Name::one_and_many("octopus", Some("octopodes")).unwrap();
         assert_eq!((one.snake.as_str(), many.snake.as_str()), ("octopus", "octopodes"));
+    }
+
+    #[test]
+    fn the_article_is_the_one_that_is_spoken() {
+        for (name, article) in [
+            ("invoice", "an"),
+            ("user", "a"),
+            ("unit", "a"),
+            ("update", "an"),
+            ("hour", "an"),
+            ("house", "a"),
+        ] {
+            assert_eq!(Name::new(name).unwrap().article, article, "{name}");
+        }
     }
 
     #[test]

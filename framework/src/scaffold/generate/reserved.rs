@@ -131,6 +131,28 @@ pub(super) const SQL: &[&str] = &[
     "with",
 ];
 
+/// What else something could be called that has the name of a keyword.
+pub(super) fn instead(keyword: &str) -> String {
+    let other = match keyword {
+        "check" => "test",
+        "default" => "standard",
+        "desc" => "description",
+        "end" | "to" => "finish",
+        "from" => "start",
+        "group" => "team",
+        "index" => "place",
+        "limit" => "most",
+        "match" => "game",
+        "order" => "position",
+        "ref" | "references" => "reference",
+        "table" => "desk",
+        "type" => "kind",
+        "user" => "owner",
+        other => return format!("my_{}", other.to_lowercase()),
+    };
+    other.to_owned()
+}
+
 /// Crates whose names a module of the service would hide.
 pub(super) const CRATES: &[&str] = &[
     "actix",

@@ -67,6 +67,8 @@ struct Words {
     signed_in: bool,
     /// Statements that store what the samples of its tests refer to.
     rows: Vec<String>,
+    /// The paths by which the modules of what they refer to have it deleted.
+    parents: Vec<String>,
     library: String,
 }
 
@@ -108,9 +110,11 @@ impl Resource {
             });
         }
         let rows = rows(work, &many, &fields)?;
-        let guarded = work.service.lib.contains("Auth::new(");
+        let guarded = work.service.has_accounts();
         let signed_in = guarded && !self.public;
-        let words = Words { signed_in, rows, ..Words::new(one, many, fields, work.service.library.clone()) };
+        let parents = parents(work, &fields, signed_in);
+        let library = work.service.library.clone();
+        let words = Words { signed_in, rows, parents, ..Words::new(one, many, fields, library) };
         words.check_columns(work)?;
         work.depend(&words.crates(), &["actix", "serde_json"])?;
         let module = words.many.snake.clone();
@@ -187,6 +191,27 @@ fn rows(work: &Work, many: &Name, fields: &[Field]) -> Result<Vec<String>, Scaff
     Ok(tables.rows(&parents))
 }
 
+/// Where those that rows refer to are deleted over HTTP, by modules that were written so and that let the tests in.
+fn parents(work: &Work, fields: &[Field], signed_in: bool) -> Vec<String> {
+    let mut paths = Vec::new();
+    for table in fields.iter().filter_map(|field| field.table.as_deref()) {
+        let file = |name: &str| {
+            fs::read_to_string(work.service.root.join("src").join(table).join(name)).unwrap_or_default()
+        };
+        let prefix = format!("/api/{}", table.replace('_', "-"));
+        let routes = file("mod.rs");
+        let deletes =
+            routes.contains(&format!(".prefix(\"{prefix}\")")) && routes.contains(".delete(\"/{id}\"");
+        let keeps = file("error.rs").contains("::InUse(_)");
+        let open = !["Principal", "UserId"].iter().any(|who| file("routes.rs").contains(who));
+        let path = format!("{prefix}/1");
+        if deletes && keeps && (signed_in || open) && !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    paths
+}
+
 fn listed(names: &[&str]) -> String {
     if names.is_empty() { "which there is none yet".to_owned() } else { names.join(", ") }
 }
@@ -225,7 +250,18 @@ impl Words {
         };
         let optional = fields.iter().any(|field| field.optional);
         let unique = fields.iter().filter(|field| field.unique).map(|field| field.words.clone()).collect();
-        Self { one, many, fields, has, optional, unique, signed_in: false, rows: Vec::new(), library }
+        Self {
+            one,
+            many,
+            fields,
+            has,
+            optional,
+            unique,
+            signed_in: false,
+            rows: Vec::new(),
+            parents: Vec::new(),
+            library,
+        }
     }
 
     /// Refuses more columns than diesel is built for.

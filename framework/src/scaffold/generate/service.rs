@@ -94,6 +94,11 @@ impl Service {
         Code::new(&self.lib).chain("Migrations::new", "").is_some()
     }
 
+    /// Whether users sign in to it.
+    pub(super) fn has_accounts(&self) -> bool {
+        self.lib.contains("Auth::new(")
+    }
+
     /// Whether in some profile it is Redis that hands its jobs out.
     pub(super) fn has_jobs_on_redis(&self) -> bool {
         let says_so = |text: &str| {

@@ -18,12 +18,14 @@ pub(super) struct Work {
     templates: Templates,
     /// What to know, and to do, when it is there.
     pub(super) notes: Vec<String>,
+    /// Whether something was not laid out by rustfmt.
+    pub(super) is_plain: bool,
 }
 
 impl Work {
     pub(super) fn new(service: Service) -> Result<Self, ScaffoldError> {
         let plan = Plan::new(&service.root);
-        Ok(Self { service, plan, templates: Templates::new()?, notes: Vec::new() })
+        Ok(Self { service, plan, templates: Templates::new()?, notes: Vec::new(), is_plain: false })
     }
 
     /// Adds a file: a template below `generate/`, rendered with these words.
@@ -37,6 +39,7 @@ impl Work {
         let path = path.as_ref();
         let is_rust = path.extension().is_some_and(|extension| extension == "rs");
         let laid_out = is_rust.then(|| self.formatted(&text)).flatten();
+        self.is_plain |= is_rust && laid_out.is_none();
         self.plan.create(path, laid_out.unwrap_or(text))
     }
 
