@@ -37,7 +37,7 @@ fn root() -> PathBuf {
 /// Every file of ours with one of these extensions.
 fn files(extensions: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for name in TOP_LEVEL.iter().chain(&[".ci", ".config"]) {
+    for name in TOP_LEVEL.iter().chain(&[".cargo", ".ci", ".config"]) {
         let path = root().join(name);
         if path.is_dir() {
             files_in(&path, &mut found);

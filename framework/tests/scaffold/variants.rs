@@ -162,6 +162,14 @@ fn values(item: &toml_edit::Item) -> BTreeMap<String, String> {
 }
 
 #[test]
+fn sqlite_is_built_as_it_is_here() {
+    let template = "framework/templates/new/service/.cargo/config.toml.jinja";
+    let [ours, theirs] =
+        [".cargo/config.toml", template].map(|path| std::fs::read(root().join(path)).unwrap());
+    assert!(ours == theirs, "{template} is another than .cargo/config.toml");
+}
+
+#[test]
 fn each_has_its_files_and_they_are_what_they_should_be() {
     let directory = tempfile::tempdir().unwrap();
     for (number, variant) in Variant::all().enumerate() {
