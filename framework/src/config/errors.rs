@@ -78,7 +78,7 @@ pub enum ConfigError {
     #[error("the section [{0}] was not loaded: register it with `Loader::section` before `load`")]
     NotRegistered(&'static str),
     /// No registered section has that key.
-    #[error("{key} is not a setting{}", did_you_mean(.suggestion.as_deref()))]
+    #[error("{key} is not a setting{}", or_all_of_them(.suggestion.as_deref()))]
     UnknownKey {
         /// The key that was asked for.
         key: String,
@@ -89,4 +89,12 @@ pub enum ConfigError {
 
 pub(super) fn did_you_mean(suggestion: Option<&str>) -> String {
     suggestion.map(|known| format!("; did you mean {known}?")).unwrap_or_default()
+}
+
+fn or_all_of_them(suggestion: Option<&str>) -> String {
+    if suggestion.is_none() {
+        "; `config` shows all that there are".to_owned()
+    } else {
+        did_you_mean(suggestion)
+    }
 }

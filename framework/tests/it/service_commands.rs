@@ -136,6 +136,8 @@ fn a_setting_is_explained_layer_by_layer_and_a_secret_is_not_shown() {
         (unknown.code, &*unknown.err),
         (1, "shop: server.prot is not a setting; did you mean server.port?\n")
     );
+    let nothing_like_it = told(shop, "config explain nonsense").err;
+    assert_eq!(nothing_like_it, "shop: nonsense is not a setting; `config` shows all that there are\n");
 }
 
 #[test]
