@@ -25,7 +25,7 @@ impl Paths {
     /// Adds a pattern, which has that place.
     pub(super) fn add(&mut self, pattern: &str, place: usize) {
         let mut node = &mut self.root;
-        for segment in segments(pattern) {
+        for segment in inside(pattern).into_iter().flat_map(|segments| segments.split('/')) {
             node = match segment.find('{') {
                 None => node.fixed(segment),
                 // An expression may fit a slash, and what stands behind it is its own then.
@@ -41,15 +41,23 @@ impl Paths {
 
     /// The first place behind `after` whose pattern may fit a path, or the first of all.
     pub(super) fn next(&self, path: &str, after: Option<usize>) -> Option<usize> {
-        self.root.next(segments(path), after)
+        self.root.next(inside(path), after)
     }
 }
 
-/// A slash at the end is of no account.
-fn segments(path: &str) -> impl Iterator<Item = &str> + Clone {
+/// The segments of a path with the slashes between them, if it has any. A slash at the end is of no account.
+fn inside(path: &str) -> Option<&str> {
     let path = path.strip_prefix('/').unwrap_or(path);
     let path = path.strip_suffix('/').unwrap_or(path);
-    (!path.is_empty()).then(|| path.split('/')).into_iter().flatten()
+    (!path.is_empty()).then_some(path)
+}
+
+/// The first segment, and those behind it.
+fn first(segments: &str) -> (&str, Option<&str>) {
+    match segments.bytes().position(|byte| byte == b'/') {
+        Some(at) => (&segments[..at], Some(&segments[at + 1..])),
+        None => (segments, None),
+    }
 }
 
 impl Node {
@@ -64,24 +72,23 @@ impl Node {
         &mut self.fixed[at].1
     }
 
-    fn next<'p>(
-        &self,
-        mut rest: impl Iterator<Item = &'p str> + Clone,
-        after: Option<usize>,
-    ) -> Option<usize> {
+    fn next(&self, segments: Option<&str>, after: Option<usize>) -> Option<usize> {
         let behind =
             |places: &[usize]| places.iter().copied().find(|place| after.is_none_or(|after| *place > after));
         let open = behind(&self.open);
-        let below = match rest.next() {
-            None => behind(&self.ends),
-            Some(segment) => {
-                let fixed = self.fixed.binary_search_by(|(text, _)| (**text).cmp(segment)).ok();
-                let fixed = fixed.and_then(|at| self.fixed[at].1.next(rest.clone(), after));
-                let any = self.any.as_ref().and_then(|any| any.next(rest, after));
-                fixed.into_iter().chain(any).min()
-            }
-        };
-        below.into_iter().chain(open).min()
+        let Some(segments) = segments else { return earlier(behind(&self.ends), open) };
+        let (segment, rest) = first(segments);
+        let fixed = self.fixed.binary_search_by(|(text, _)| (**text).cmp(segment)).ok();
+        let fixed = fixed.and_then(|at| self.fixed[at].1.next(rest, after));
+        let any = self.any.as_ref().and_then(|any| any.next(rest, after));
+        earlier(earlier(fixed, any), open)
+    }
+}
+
+fn earlier(one: Option<usize>, other: Option<usize>) -> Option<usize> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 
