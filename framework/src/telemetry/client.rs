@@ -1,32 +1,75 @@
 use std::collections::HashMap;
 use std::error::Error;
+use std::io::{self, Write as _};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use flate2::write::GzEncoder;
 use hyper_rustls::HttpsConnectorBuilder;
 use opentelemetry_http::hyper::HyperClient;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
 use opentelemetry_otlp::{
-    ExporterBuildError, LogExporter, MetricExporter, Protocol, SpanExporter, WithExportConfig,
+    Compression, ExporterBuildError, LogExporter, MetricExporter, Protocol, SpanExporter, WithExportConfig,
     WithHttpConfig, WithTonicConfig,
 };
+use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::trace::SpanExporter as _;
 use parking_lot::Mutex;
 
-use super::TelemetryError;
 use super::target::Target;
 use super::worker::Worker;
+use super::{TelemetryError, grpc};
 use crate::config::OtlpProtocol;
 
 // Everything is given to the builders, so that what the process's own variables say does not matter, except for
 // the headers: the crate adds those of the process to what it is given.
 
-pub(super) fn spans(target: &Target, worker: &Worker, cause: &Cause) -> Result<SpanExporter, TelemetryError> {
-    build(target, worker, |grpc| match grpc {
-        true => over_grpc(SpanExporter::builder().with_tonic(), target).build(),
-        false => over_http(SpanExporter::builder().with_http(), target, cause)?.build(),
-    })
+/// How spans are sent: as bytes, which are written once whatever becomes of them.
+#[derive(Debug)]
+pub(super) enum SpanClient {
+    Grpc(grpc::SpanClient),
+    /// It is given no spans: its requests carry [`BODY`].
+    Http(SpanExporter, Option<Compression>),
+}
+
+pub(super) fn spans(target: &Target, worker: &Worker, cause: &Cause) -> Result<SpanClient, TelemetryError> {
+    if target.protocol == OtlpProtocol::Grpc {
+        let client = worker.enter(|| grpc::SpanClient::new(target));
+        return client.map(SpanClient::Grpc).map_err(|error| not_built(target, &chain(&error)));
+    }
+    let exporter =
+        build(target, worker, |_| over_http(SpanExporter::builder().with_http(), target, cause)?.build())?;
+    Ok(SpanClient::Http(exporter, target.compression))
+}
+
+tokio::task_local! {
+    /// What the requests of an export carry, compressed or not, in place of what the exporter would put there.
+    static BODY: Bytes;
+}
+
+impl SpanClient {
+    /// The request as it is sent. Over gRPC it is compressed on its way.
+    pub(super) fn packed(&self, request: Vec<u8>) -> io::Result<Bytes> {
+        match self {
+            Self::Http(_, Some(Compression::Gzip)) => {
+                let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
+                encoder.write_all(&request)?;
+                encoder.finish().map(Bytes::from)
+            }
+            Self::Http(_, Some(Compression::Zstd)) => zstd::bulk::compress(&request, 0).map(Bytes::from),
+            Self::Http(_, Some(other)) => Err(io::Error::other(format!("{other} is not known"))),
+            Self::Http(_, None) | Self::Grpc(_) => Ok(request.into()),
+        }
+    }
+
+    pub(super) async fn export(&self, request: Bytes) -> OTelSdkResult {
+        match self {
+            Self::Grpc(client) => client.export(request).await,
+            Self::Http(exporter, _) => BODY.scope(request, exporter.export(Vec::new())).await,
+        }
+    }
 }
 
 pub(super) fn logs(target: &Target, worker: &Worker, cause: &Cause) -> Result<LogExporter, TelemetryError> {
@@ -54,11 +97,16 @@ fn build<E>(
     worker: &Worker,
     make: impl FnOnce(bool) -> Result<E, ExporterBuildError>,
 ) -> Result<E, TelemetryError> {
-    worker.enter(|| make(target.protocol == OtlpProtocol::Grpc)).map_err(|error| TelemetryError::Exporter {
+    let made = worker.enter(|| make(target.protocol == OtlpProtocol::Grpc));
+    made.map_err(|error| not_built(target, &error.to_string()))
+}
+
+fn not_built(target: &Target, reason: &str) -> TelemetryError {
+    TelemetryError::Exporter {
         signal: target.signal.noun(),
         endpoint: target.endpoint.clone(),
-        reason: error.to_string(),
-    })
+        reason: reason.to_owned(),
+    }
 }
 
 fn over_grpc<B: WithExportConfig + WithTonicConfig>(builder: B, target: &Target) -> B {
@@ -128,13 +176,16 @@ impl<C: HttpClient> HttpClient for Telling<C> {
     // As `async_trait` writes it, which the trait was made with.
     fn send_bytes<'me, 'sent>(
         &'me self,
-        request: Request<Bytes>,
+        mut request: Request<Bytes>,
     ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 'sent>>
     where
         'me: 'sent,
         Self: 'sent,
     {
         Box::pin(async move {
+            if let Ok(body) = BODY.try_with(Bytes::clone) {
+                *request.body_mut() = body;
+            }
             let answer = self.client.send_bytes(request).await;
             *self.cause.0.lock() = answer.as_ref().err().map(|error| chain(error.as_ref()));
             answer
@@ -143,7 +194,7 @@ impl<C: HttpClient> HttpClient for Telling<C> {
 }
 
 /// The error and what it comes from, in one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -155,7 +206,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 }
 
 /// A header that HTTP does not allow is left out, as the HTTP exporter does.
-fn metadata(headers: &[(String, String)]) -> MetadataMap {
+pub(super) fn metadata(headers: &[(String, String)]) -> MetadataMap {
     let mut map = Request::new(());
     for (name, value) in headers {
         let one = Request::builder().header(name, value).body(());

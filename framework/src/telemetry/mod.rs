@@ -74,6 +74,7 @@ mod console;
 mod current;
 mod environment;
 mod error;
+mod grpc;
 mod handle;
 mod headers;
 mod keep;
@@ -81,6 +82,7 @@ mod levels;
 mod line;
 mod operation;
 mod outage;
+mod outbox;
 #[doc(hidden)]
 pub mod outcome;
 mod pairs;
@@ -105,6 +107,7 @@ mod tls;
 #[doc(hidden)]
 pub mod traced;
 mod variables;
+mod wire;
 mod worker;
 
 #[cfg(test)]

@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use opentelemetry::trace::Span as _;
-use opentelemetry::{Context, InstrumentationScope, logs::Severity};
+use opentelemetry::{InstrumentationScope, logs::Severity};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::{LogBatch, LogExporter, LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
-use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
 use tokio::sync::watch;
 
 use super::client::Cause;
@@ -51,7 +49,11 @@ impl Line {
     ///
     /// An export that met a connection which the other side had closed is made again, once. The exporter retries
     /// what the collector asks to have retried, but takes this, over gRPC, for a final answer.
-    async fn send<F>(&self, (count, items): (u64, u64), mut export: impl FnMut() -> F) -> OTelSdkResult
+    pub(super) async fn send<F>(
+        &self,
+        (count, items): (u64, u64),
+        mut export: impl FnMut() -> F,
+    ) -> OTelSdkResult
     where
         F: Future<Output = OTelSdkResult>,
     {
@@ -130,22 +132,6 @@ impl<E> fmt::Debug for Relay<E> {
     }
 }
 
-impl<E: SpanExporter> SpanExporter for Relay<E> {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        // The exporter itself clones the batch for each attempt it makes; one more is no more than that.
-        let count = batch.len() as u64;
-        self.line.send((count, count), || self.exporter.export(batch.clone())).await
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.exporter.set_resource(resource);
-    }
-}
-
 impl<E: LogExporter> LogExporter for Relay<E> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let records: Vec<_> = batch.iter().collect();
@@ -199,7 +185,7 @@ fn points(metrics: &ResourceMetrics) -> u64 {
     points.sum::<usize>() as u64
 }
 
-/// Counts what a processor is given, and drops what its queue cannot hold: the batch processors tell nobody of it.
+/// Counts what a processor is given, and drops what its queue cannot hold: that of the SDK tells nobody of it.
 #[derive(Debug)]
 pub(super) struct Counted<P> {
     processor: P,
@@ -209,31 +195,6 @@ pub(super) struct Counted<P> {
 impl<P> Counted<P> {
     pub(super) fn new(processor: P, tally: Arc<Tally>) -> Self {
         Self { processor, tally }
-    }
-}
-
-impl<P: SpanProcessor> SpanProcessor for Counted<P> {
-    fn on_start(&self, span: &mut Span, cx: &Context) {
-        self.tally.began(span.span_context(), cx);
-        self.processor.on_start(span, cx);
-    }
-
-    fn on_end(&self, span: SpanData) {
-        if self.tally.admit() {
-            self.processor.on_end(span);
-        }
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.processor.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.processor.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.processor.set_resource(resource);
     }
 }
 

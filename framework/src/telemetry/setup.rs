@@ -8,10 +8,7 @@ use opentelemetry_sdk::logs::{
 };
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader, SdkMeterProvider, Temporality};
-use opentelemetry_sdk::trace::{
-    BatchConfigBuilder as SpanBatchConfig, BatchSpanProcessor, SdkTracerProvider, SimpleSpanProcessor,
-    SpanExporter, SpanProcessor,
-};
+use opentelemetry_sdk::trace::{SdkTracerProvider, SimpleSpanProcessor, SpanExporter, SpanProcessor};
 use parking_lot::Mutex;
 
 use super::client::Cause;
@@ -20,6 +17,7 @@ use super::environment::{Environment, Notices};
 use super::handle::{Providers, Rules, SCOPE, Telemetry};
 use super::keep::{Held, Receivers};
 use super::outage::LateDispatch;
+use super::outbox::Outbox;
 use super::pipeline::Pipeline;
 use super::plan::{Batching, Plan, Reading, Recording};
 use super::prometheus::Scrape;
@@ -270,17 +268,12 @@ impl Assembly<'_> {
     ) -> Result<SdkTracerProvider, TelemetryError> {
         if let Some(((target, batching), worker)) = export {
             let cause = Cause::default();
-            let exporter = client::spans(&target, &worker, &cause)?;
+            let client = client::spans(&target, &worker, &cause)?;
             let tally = self.pipeline.spans.clone();
             tally.describe(&target, Some(batching.queue));
-            let config = SpanBatchConfig::default()
-                .with_max_queue_size(batching.queue)
-                .with_max_export_batch_size(batching.batch)
-                .with_scheduled_delay(batching.delay)
-                .build();
-            let relay = Relay::new(exporter, self.line(&target, worker, &tally, cause));
-            let processor = BatchSpanProcessor::builder(relay).with_batch_config(config).build();
-            receivers.push(Box::new(Counted::new(processor, tally)));
+            let line = self.line(&target, Arc::clone(&worker), &tally, cause);
+            let resource = self.resource.clone();
+            receivers.push(Box::new(Outbox::start(client, line, &worker, resource, &batching, tally)));
         }
         // One processor, whatever is behind it: of several, the SDK gives each a copy of every span.
         let receivers = Receivers::new(self.pipeline.held.clone(), self.scrubber.clone(), receivers);

@@ -44,6 +44,11 @@ impl Worker {
         make()
     }
 
+    /// Runs it on this thread, where nothing that happens is recorded, for as long as there is a worker.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.handle.spawn(task);
+    }
+
     /// The future, to be polled by any executor; its sockets and timers belong to this runtime, and nothing that
     /// happens in it is recorded.
     pub(super) fn drive<F: Future>(&self, future: F) -> Drive<F> {
