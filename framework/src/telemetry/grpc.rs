@@ -138,3 +138,44 @@ impl Decoder for Written {
         Ok(Some(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::{ErrorDetails, StatusExt as _};
+
+    use super::*;
+
+    #[test]
+    fn what_may_go_well_later_is_sent_again_and_when_the_collector_says() {
+        let soon = Some(Duration::ZERO);
+        for (code, expected) in [
+            (Code::Unavailable, soon),
+            (Code::Cancelled, soon),
+            (Code::DeadlineExceeded, soon),
+            (Code::Aborted, soon),
+            (Code::OutOfRange, soon),
+            (Code::DataLoss, soon),
+            (Code::ResourceExhausted, None),
+            (Code::InvalidArgument, None),
+            (Code::Unauthenticated, None),
+            (Code::Unimplemented, None),
+            (Code::Internal, None),
+            (Code::Unknown, None),
+        ] {
+            assert_eq!(retry_after(&Status::new(code, "")), expected, "{code:?}");
+        }
+        let asking = |code, seconds| {
+            let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(seconds)));
+            retry_after(&Status::with_error_details(code, "", details))
+        };
+        assert_eq!(asking(Code::ResourceExhausted, 2), Some(Duration::from_secs(2)));
+        assert_eq!(asking(Code::Unavailable, 3600), Some(LONGEST_PAUSE));
+        assert_eq!(asking(Code::Unauthenticated, 2), None);
+    }
+
+    #[test]
+    fn what_the_collector_says_is_not_told_on() {
+        let error = failed(&Status::unauthenticated("no such token: s3cret")).to_string();
+        assert!(error.contains("gRPC code Unauthenticated") && !error.contains("s3cret"), "{error}");
+    }
+}
