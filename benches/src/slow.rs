@@ -1,11 +1,15 @@
 //! What it costs honest clients of the order service that thousands of others send their requests as slowly as they can:
 //! latency while they do, beside what it is without them.
 //!
+//! First they do so to another service, and to this one then: what they cost by themselves on this machine, on which all of
+//! it runs, is not what they cost the service.
+//!
 //! The slow ones have a thread of their own, so that what they cost themselves keeps no honest client waiting, and begin one
 //! after another, as attackers do that know nothing of each other. Cut off, each connects again at once.
 
 use std::env;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -90,6 +94,8 @@ struct Phase {
 #[derive(Debug, Serialize)]
 struct Round {
     alone: Phase,
+    /// The slow clients are another service's.
+    elsewhere: Phase,
     beside: Phase,
     /// Slow connections that were open at a time, at the most.
     open: usize,
@@ -121,14 +127,8 @@ struct Counts {
 ///
 /// When there was nothing to measure.
 pub async fn measure(options: &Options) -> Result<(), SlowError> {
-    let directory = tempfile::tempdir()?;
-    let process = Process::start(
-        Command::new(env::current_exe()?)
-            .current_dir(directory.path())
-            .env_clear()
-            .envs([(SERVICE, "1"), ("PORT", "0"), ("LOG_LEVEL", "info")])
-            .stdin(Stdio::null()),
-    );
+    let directories = [tempfile::tempdir()?, tempfile::tempdir()?];
+    let [process, other] = [start(directories[0].path())?, start(directories[1].path())?];
     let placed = process.post("/api/orders/", r#"{"product_name":"Widget","amount":"99.99"}"#);
     if !placed.starts_with("HTTP/1.1 201") {
         return Err(SlowError::Order(placed));
@@ -140,14 +140,10 @@ pub async fn measure(options: &Options) -> Result<(), SlowError> {
     let mut rounds = Vec::new();
     for _ in 0..options.rounds {
         let alone = phase(load, &url, time, &process).await;
-        let slow = Slow::begin(process.address(), options, RAMP + time);
-        sleep(RAMP).await;
-        let beside = phase(load, &url, time, &process).await;
-        let counts = slow.end();
-        // What the end of so many costs is not the next round's.
-        sleep(SETTLED).await;
+        let (elsewhere, _) = among(other.address(), options, load, &url, &process).await;
+        let (beside, counts) = among(process.address(), options, load, &url, &process).await;
         let [open, cut, answered_408] = [&counts.most, &counts.cut, &counts.told].map(|it| it.load(Relaxed));
-        rounds.push(Round { alone, beside, open, cut, answered_408 });
+        rounds.push(Round { alone, elsewhere, beside, open, cut, answered_408 });
     }
     let report = Report {
         machine: Machine::now(),
@@ -162,6 +158,34 @@ pub async fn measure(options: &Options) -> Result<(), SlowError> {
         tell(&report);
     }
     Ok(())
+}
+
+fn start(directory: &Path) -> Result<Process, SlowError> {
+    Ok(Process::start(
+        Command::new(env::current_exe()?)
+            .current_dir(directory)
+            .env_clear()
+            .envs([(SERVICE, "1"), ("PORT", "0"), ("LOG_LEVEL", "info")])
+            .stdin(Stdio::null()),
+    ))
+}
+
+/// What honest clients see while slow ones are at a service, theirs or another.
+async fn among(
+    slow: SocketAddr,
+    options: &Options,
+    load: Load,
+    url: &str,
+    process: &Process,
+) -> (Phase, Arc<Counts>) {
+    let time = Duration::from_secs(options.seconds);
+    let slow = Slow::begin(slow, options, RAMP + time);
+    sleep(RAMP).await;
+    let phase = phase(load, url, time, process).await;
+    let counts = slow.end();
+    // What the end of so many costs is not the next one's.
+    sleep(SETTLED).await;
+    (phase, counts)
 }
 
 /// Slow clients on a thread of their own.
@@ -253,16 +277,17 @@ fn tell(report: &Report) {
         machine.load,
         if *at_once { " in one moment" } else { "" }
     );
-    for Round { alone, beside, open, cut, answered_408 } in rounds {
-        for (name, phase) in [("alone", alone), ("beside", beside)] {
+    for Round { alone, elsewhere, beside, open, cut, answered_408 } in rounds {
+        for (name, phase) in [("alone", alone), ("elsewhere", elsewhere), ("beside", beside)] {
             let Phase { requests, failed, p50, p99, resident } = phase;
             println!(
-                "{name:8} {requests} answers, {failed} failed, p50 {p50:.2} ms, p99 {p99:.2} ms, {resident:.1} MiB"
+                "{name:9} {requests} answers, {failed} failed, p50 {p50:.2} ms, p99 {p99:.2} ms, {resident:.1} MiB"
             );
         }
         println!(
-            "         p99 × {:.2}; {open} slow connections at a time, {cut} cut off, {answered_408} with a 408",
-            beside.p99 / alone.p99
+            "          p99 × {:.2} of alone, × {:.2} of elsewhere; {open} slow connections at a time, {cut} cut off, {answered_408} with a 408",
+            beside.p99 / alone.p99,
+            beside.p99 / elsewhere.p99
         );
     }
 }
