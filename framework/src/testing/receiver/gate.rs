@@ -79,7 +79,7 @@ impl Gate {
 
 /// What is answered is the servers' affair.
 fn passes(mode: ReceiverMode) -> bool {
-    matches!(mode, ReceiverMode::Up | ReceiverMode::Error)
+    matches!(mode, ReceiverMode::Up | ReceiverMode::Error | ReceiverMode::Busy)
 }
 
 async fn accept(listener: Option<&TcpListener>) -> Option<TcpStream> {

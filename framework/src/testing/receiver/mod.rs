@@ -66,6 +66,8 @@ pub enum ReceiverMode {
     Hang,
     /// Answers with an error that a client does not retry.
     Error,
+    /// Answers every other export with an error after which a client sends it again.
+    Busy,
 }
 
 /// What has come in, and who waits for it.
@@ -124,7 +126,7 @@ impl OtlpReceiver {
 
     /// Changes what the receiver does; when this returns, it does so.
     ///
-    /// Open connections are cut, except between `Up` and `Error`.
+    /// Open connections are cut, except between `Up`, `Error` and `Busy`.
     pub fn set_mode(&self, mode: ReceiverMode) {
         if self.mode.send_replace(mode) == mode {
             return;

@@ -42,27 +42,38 @@ struct Collector {
     mode: watch::Receiver<ReceiverMode>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reply {
+    Taken,
+    Busy,
+    Failed,
+}
+
 impl Collector {
-    /// False when the request is to be answered with an error.
-    fn take(&self, request: impl Intake, headers: Headers) -> bool {
-        let take = *self.mode.borrow() != ReceiverMode::Error;
+    /// What the request is to be answered with.
+    fn take(&self, request: impl Intake, headers: Headers) -> Reply {
         let mut collected = self.store.collected.lock();
         collected.requests += 1;
         collected.headers = headers;
-        if take {
+        let reply = match *self.mode.borrow() {
+            ReceiverMode::Error => Reply::Failed,
+            ReceiverMode::Busy if collected.requests % 2 == 1 => Reply::Busy,
+            _ => Reply::Taken,
+        };
+        if reply == Reply::Taken {
             request.take_into(&mut collected);
         }
         self.store.changed.notify_all();
-        take
+        reply
     }
 
     fn grpc<T>(&self, request: Request<impl Intake>, answer: T) -> Result<Response<T>, Status> {
         let headers = request.metadata().clone().into_headers();
         let headers = headers.iter().map(|(name, value)| pair(name.as_str(), value.as_bytes())).collect();
-        if self.take(request.into_inner(), headers) {
-            Ok(Response::new(answer))
-        } else {
-            Err(Status::internal("this collector is told to fail"))
+        match self.take(request.into_inner(), headers) {
+            Reply::Taken => Ok(Response::new(answer)),
+            Reply::Busy => Err(Status::unavailable("this collector is told to be busy")),
+            Reply::Failed => Err(Status::internal("this collector is told to fail")),
         }
     }
 
@@ -73,8 +84,9 @@ impl Collector {
         match unpacked(encoding, body).and_then(|body| Ok(T::decode(&*body)?)) {
             Err(error) => HttpResponse::BadRequest().body(error.to_string()),
             Ok(request) => match self.take(request, headers) {
-                true => HttpResponse::Ok().content_type("application/x-protobuf").finish(),
-                false => HttpResponse::InternalServerError().finish(),
+                Reply::Taken => HttpResponse::Ok().content_type("application/x-protobuf").finish(),
+                Reply::Busy => HttpResponse::ServiceUnavailable().finish(),
+                Reply::Failed => HttpResponse::InternalServerError().finish(),
             },
         }
     }

@@ -359,6 +359,24 @@ fn what_a_full_queue_drops_is_counted_as_lost() {
 }
 
 #[test]
+fn what_a_busy_collector_did_not_take_is_sent_again_and_arrives_once() {
+    for (protocol, endpoint) in protocols() {
+        let receiver = OtlpReceiver::start().unwrap();
+        receiver.set_mode(ReceiverMode::Busy);
+        let traces_alone = [("OTEL_METRICS_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none")];
+        let telemetry = setup(endpoint(&receiver), protocol, &traces_alone, &Lines::default());
+        for name in ["one", "two", "three"] {
+            record_span(&telemetry, name);
+            assert!(telemetry.flush(PATIENCE), "{protocol:?}");
+        }
+        let report = telemetry.shutdown(PATIENCE);
+        assert_eq!((report.spans.sent, report.spans.lost), (3, 0), "{protocol:?}");
+        assert_eq!(receiver.spans().len(), 3, "{protocol:?}");
+        assert_eq!(receiver.requests(), 6, "{protocol:?}");
+    }
+}
+
+#[test]
 fn a_connection_that_was_closed_meanwhile_costs_no_spans() {
     for (protocol, endpoint) in protocols() {
         // Whether the client notices in time is a race; a few rounds see both.
