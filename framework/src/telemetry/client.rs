@@ -18,9 +18,10 @@ use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::trace::SpanExporter as _;
 use parking_lot::Mutex;
 
+use super::TelemetryError;
+use super::grpc::GrpcSpans;
 use super::target::Target;
 use super::worker::Worker;
-use super::{TelemetryError, grpc};
 use crate::config::OtlpProtocol;
 
 // Everything is given to the builders, so that what the process's own variables say does not matter, except for
@@ -29,14 +30,14 @@ use crate::config::OtlpProtocol;
 /// How spans are sent: as bytes, which are written once whatever becomes of them.
 #[derive(Debug)]
 pub(super) enum SpanClient {
-    Grpc(grpc::SpanClient),
+    Grpc(GrpcSpans),
     /// It is given no spans: its requests carry [`BODY`].
     Http(SpanExporter, Option<Compression>),
 }
 
 pub(super) fn spans(target: &Target, worker: &Worker, cause: &Cause) -> Result<SpanClient, TelemetryError> {
     if target.protocol == OtlpProtocol::Grpc {
-        let client = worker.enter(|| grpc::SpanClient::new(target));
+        let client = worker.enter(|| GrpcSpans::new(target));
         return client.map(SpanClient::Grpc).map_err(|error| not_built(target, &chain(&error)));
     }
     let exporter =

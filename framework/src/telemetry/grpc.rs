@@ -26,13 +26,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Sends spans over gRPC that are written already. The exporter of `opentelemetry-otlp` takes spans themselves, and copies all
 /// of them for each attempt.
 #[derive(Debug)]
-pub(super) struct SpanClient {
+pub(super) struct GrpcSpans {
     grpc: Grpc<Channel>,
     metadata: MetadataMap,
     timeout: Duration,
 }
 
-impl SpanClient {
+impl GrpcSpans {
     /// Nothing is connected before the first export.
     pub(super) fn new(target: &Target) -> Result<Self, tonic::transport::Error> {
         let mut endpoint = Endpoint::from_shared(target.url.to_string())?;

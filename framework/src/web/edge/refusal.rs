@@ -11,21 +11,6 @@ use crate::web::request::Target;
 const ANOTHER_HOST: &str = "the target of the request is another host than its `Host` header";
 const NO_HOST: &str = "the `Host` header names no host";
 
-/// Which bytes a host may be written with.
-static OF_A_HOST: [bool; 256] = {
-    let (mut table, others, mut at) = ([false; 256], b"-._~%!$&'()*+,;=:[]", 0);
-    while at < table.len() {
-        table[at] = (at as u8).is_ascii_alphanumeric();
-        at += 1;
-    }
-    let mut at = 0;
-    while at < others.len() {
-        table[others[at] as usize] = true;
-        at += 1;
-    }
-    table
-};
-
 pub(super) fn check(request: &HttpRequest, target: &Target) -> Result<(), Problem> {
     // TRACE answers with the request, credentials and all; CONNECT makes a proxy of a server.
     if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
@@ -49,10 +34,8 @@ pub(super) fn check(request: &HttpRequest, target: &Target) -> Result<(), Proble
 /// Whoever sends an unsound request hopes that two servers read it differently: nothing else is read from there. Nor is
 /// what is left of a body that is too slow or too large.
 pub(super) fn close(request: &HttpRequest, response: &mut HttpResponse) {
-    let status = response.status();
-    let unread = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE);
-    // What is unsound was refused.
-    if unread || (!status.is_success() && unsound(request).is_some()) {
+    let unread = matches!(response.status(), StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE);
+    if unread || unsound(request).is_some() {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
 }
@@ -61,9 +44,15 @@ pub(super) fn close(request: &HttpRequest, response: &mut HttpResponse) {
 /// that of an absolute target, in HTTP/2 of `:authority`. An empty one is right where there is no host.
 fn unsound(request: &HttpRequest) -> Option<&'static str> {
     let host = request.headers().get(HOST)?.as_bytes();
-    if !host.iter().all(|byte| OF_A_HOST[usize::from(*byte)]) {
+    if !host.iter().all(|byte| may_be_in_a_host(*byte)) {
         return Some(NO_HOST);
     }
     let authority = request.uri().authority()?;
     (!authority.as_str().as_bytes().eq_ignore_ascii_case(host)).then_some(ANOTHER_HOST)
+}
+
+/// The characters of RFC 3986, section 3.2.2, and the colon before a port.
+const fn may_be_in_a_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'$'..=b'.' | b':' | b';' | b'=' | b'[' | b']' | b'_' | b'~')
 }
