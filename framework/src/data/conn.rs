@@ -9,7 +9,7 @@ use diesel_async::{AsyncConnection, TransactionManager as _};
 use super::error::{DbError, lost_connection};
 use super::postgres::Pooled;
 use super::sqlite::Inline;
-use super::traced::{Ending, Hook, Traced};
+use super::traced::{Ending, Hook, Traced, depth};
 
 /// A connection to SQLite.
 pub type SqliteConn = Traced<SyncConnectionWrapper<SqliteConnection, Inline>>;
@@ -116,7 +116,7 @@ impl Conn {
 
     pub(super) async fn commit(&mut self) -> Result<(), DbError> {
         match self {
-            Self::Sqlite(conn) => commit(conn).await,
+            Self::Sqlite(conn) => committed(commit(conn).await),
             Self::Postgres(conn) => conn.commit().await,
         }
     }
@@ -125,6 +125,14 @@ impl Conn {
         match self {
             Self::Sqlite(conn) => rollback(conn).await,
             Self::Postgres(conn) => conn.rollback().await,
+        }
+    }
+
+    /// How many transactions and savepoints of SQLite are open, as diesel counts them.
+    pub(super) fn depth(&mut self) -> u32 {
+        match self {
+            Self::Sqlite(conn) => depth(conn.inner()),
+            Self::Postgres(_) => 0,
         }
     }
 
@@ -144,8 +152,13 @@ async fn sqlite_begin(conn: &mut SqliteConn, sql: &'static str) -> QueryResult<(
     .await
 }
 
-pub(super) async fn commit<C: AsyncConnection>(conn: &mut C) -> Result<(), DbError> {
-    C::TransactionManager::commit_transaction(conn).await.map_err(|error| {
+pub(super) async fn commit<C: AsyncConnection>(conn: &mut C) -> QueryResult<()> {
+    C::TransactionManager::commit_transaction(conn).await
+}
+
+/// What came of a COMMIT.
+pub(super) fn committed(ended: QueryResult<()>) -> Result<(), DbError> {
+    ended.map_err(|error| {
         if lost_connection(&error) { DbError::CommitUncertain(error) } else { DbError::Query(error) }
     })
 }

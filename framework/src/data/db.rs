@@ -138,9 +138,16 @@ impl Db {
     /// its transaction is lost even when the unit goes on and returns `Ok` ([`DbError::Aborted`]); SQLite undoes that
     /// statement alone. `transaction` on the connection is a savepoint, which makes both alike.
     ///
+    /// On SQLite units that wait for the writer at the same time may share a transaction. One that fails or panics undoes
+    /// nothing of the others, and each is answered after the COMMIT. They do not share one where the tables have constraints
+    /// that are `INITIALLY DEFERRED`, which only COMMIT looks at, and a unit that awaited something else than queries has its
+    /// own from then on. What ends a transaction as a whole (`RAISE(ROLLBACK)`, a full disk, a COMMIT that fails) ends it for
+    /// all of them, which is [`DbError::Together`].
+    ///
     /// # Errors
     ///
-    /// As [`Db::read`], those of COMMIT, [`DbError::Aborted`] and [`DbError::CommitUncertain`].
+    /// As [`Db::read`], those of COMMIT, [`DbError::Aborted`], [`DbError::CommitUncertain`], [`DbError::Together`] and
+    /// [`DbError::Stalled`].
     #[track_caller]
     pub fn write<T, E, F>(&self, work: F) -> impl Future<Output = Result<T, E>>
     where

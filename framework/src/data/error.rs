@@ -1,3 +1,5 @@
+use std::panic::Location;
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::result::{DatabaseErrorKind, Error as QueryError};
@@ -56,6 +58,28 @@ pub enum DbError {
          fail in `transaction` (a savepoint), or use ON CONFLICT"
     )]
     Aborted,
+    /// The transaction that this unit of work shared with others could not be committed. Everything was rolled back.
+    #[error(
+        "the transaction was rolled back, with all that {units} units of work had done in it at the same time: {source}"
+    )]
+    Together {
+        /// How many units it had, with this one.
+        units: usize,
+        /// What SQLite said.
+        source: Arc<QueryError>,
+    },
+    /// A unit of work waited for something that is no query, while others waited to be committed with it. It was rolled
+    /// back. The next from the same place in the code is committed alone, and may wait.
+    #[error(
+        "the unit of work of {site} was rolled back: it waited {waited:?} (database.acquire_timeout) for something that is \
+         no query, and others waited for it; await nothing but queries in a unit of work, least of all another unit"
+    )]
+    Stalled {
+        /// Where the unit was asked for.
+        site: &'static Location<'static>,
+        /// How long it had waited.
+        waited: Duration,
+    },
     /// The connection broke during COMMIT: whether the transaction took place is known to the server alone.
     #[error("the connection broke during COMMIT, so it is unknown whether the transaction took place: {0}")]
     CommitUncertain(#[source] QueryError),
@@ -129,7 +153,10 @@ impl DbError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::PoolTimeout { .. } | Self::Connect { .. } => true,
+            Self::PoolTimeout { .. }
+            | Self::Connect { .. }
+            | Self::Together { .. }
+            | Self::Stalled { .. } => true,
             Self::Query(QueryError::DatabaseError(DatabaseErrorKind::SerializationFailure, _)) => true,
             Self::Query(error) => lost_connection(error) || busy(error),
             _ => false,
@@ -144,6 +171,7 @@ impl DbError {
         match self {
             Self::PoolTimeout { .. } | Self::Connect { .. } | Self::Open { .. } | Self::Closed => true,
             Self::Query(error) | Self::CommitUncertain(error) => lost_connection(error) || busy(error),
+            Self::Together { source, .. } => busy(source),
             _ => false,
         }
     }

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use super::conn::Conn;
 use super::error::DbError;
 use super::pool::{PoolSignals, PoolState};
+use super::together::Together;
 use super::unit::{After, Opening, Unit};
 use crate::telemetry::Telemetry;
 
@@ -25,6 +26,7 @@ struct Shared {
     name: &'static str,
     limit: usize,
     open: Open,
+    patience: Duration,
     signals: PoolSignals,
     telemetry: Telemetry,
     state: Mutex<State>,
@@ -45,11 +47,12 @@ impl Lanes {
         name: &'static str,
         limit: usize,
         open: Open,
+        patience: Duration,
         signals: PoolSignals,
         telemetry: Telemetry,
     ) -> Self {
         let (state, ready, gone) = (Mutex::default(), Condvar::new(), Notify::new());
-        let shared = Arc::new(Shared { name, limit, open, signals, telemetry, state, ready, gone });
+        let shared = Arc::new(Shared { name, limit, open, patience, signals, telemetry, state, ready, gone });
         let lanes = Arc::downgrade(&shared);
         shared.signals.observe(&shared.telemetry, move || lanes.upgrade().map(|lanes| lanes.at_a_glance()));
         Self { shared }
@@ -136,6 +139,7 @@ impl Drop for Lanes {
 impl Shared {
     fn work(&self, runtime: &Runtime) {
         let _telemetry = self.telemetry.enter_thread();
+        let mut together = Together::new(self.patience);
         let mut conn = None;
         while let Some(unit) = self.next() {
             if !unit.begin(&self.signals) {
@@ -147,6 +151,7 @@ impl Shared {
                     match (self.open)() {
                         Ok(opened) => {
                             conn = Some(opened);
+                            together.forget();
                             self.signals.created(since);
                         }
                         Err(error) => return unit.refuse(error).await,
@@ -160,7 +165,14 @@ impl Shared {
                     }
                     Err(Opening::Refused(error)) => unit.refuse(error).await,
                     Ok(()) => {
-                        if unit.run(open).await == After::Broken || open.is_broken() {
+                        let next = |together: &Together| self.next_if(|unit| together.takes(unit));
+                        let after = if self.others_wait() && together.takes(&unit) && together.may(open).await
+                        {
+                            together.run(unit, open, &self.signals, next).await
+                        } else {
+                            together.run_alone(unit, open).await
+                        };
+                        if after == After::Broken || open.is_broken() {
                             conn = None;
                         }
                     }
@@ -176,6 +188,17 @@ impl Shared {
     fn at_a_glance(&self) -> PoolState {
         let state = self.state.lock();
         PoolState { limit: self.limit, open: state.threads, idle: state.idle, pending: state.units.len() }
+    }
+
+    fn others_wait(&self) -> bool {
+        !self.state.lock().units.is_empty()
+    }
+
+    /// The unit that waits longest, if it is one of these.
+    fn next_if(&self, these: impl FnOnce(&Unit) -> bool) -> Option<Unit> {
+        let mut state = self.state.lock();
+        let fits = state.units.front().is_some_and(these);
+        if fits { state.units.pop_front() } else { None }
     }
 
     /// The next unit, or `None` when there will be no more.

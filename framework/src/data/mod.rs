@@ -23,7 +23,10 @@
 //! statistics say what asked for it: `/*db_driver='diesel-async',framework='spanbox%3A0.1.0',module='orders',route='…'*/`.
 //! Not so BEGIN, COMMIT, batches, and queries with a comment of their own.
 //!
-//! SQLite has one thread for its writer and one for each reader, started when needed. Several processes of a service may work
+//! SQLite has one thread for its writer and one for each reader, started when needed. Units of [`Db::write`] that wait for the
+//! writer at the same time are committed together, in a transaction that takes no more of them after 2 ms: each has a savepoint
+//! of its own and is told once all are committed. Nobody waits for more to come. In its trace a unit that was not the first
+//! has `SAVEPOINT` for the BEGIN, and each has the COMMIT. Several processes of a service may work
 //! on one file of it on one machine, one that serves beside its workers or another that serves: they write in turn and share
 //! the jobs, and each says at its start who else is there. What is announced ([`Conn::announce`]) and what is cached in memory
 //! stays in its own process. PostgreSQL has a pool of
@@ -87,6 +90,7 @@ mod sqlite;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod together;
 mod traced;
 mod unit;
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use diesel::result::Error as QueryError;
 use opentelemetry::metrics::{Histogram, Meter};
 use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, Status, TraceContextExt as _, Tracer as _};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::{Context, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::{SdkTracer, Span};
 use opentelemetry_semantic_conventions::{attribute, metric};
 
@@ -40,7 +40,13 @@ pub(super) struct Recorder {
 
 impl Recorder {
     /// `base` are the attributes of every statement: the system, the database, the server.
-    pub(super) fn new(telemetry: &Telemetry, base: Vec<KeyValue>) -> Self {
+    pub(super) fn new(telemetry: &Telemetry, mut base: Vec<KeyValue>) -> Self {
+        for attribute in &mut base {
+            // Every span has a copy of it.
+            if let Value::String(text) = &attribute.value {
+                attribute.value = Value::String(shared(text));
+            }
+        }
         Self {
             tracer: telemetry.tracer().cloned(),
             duration: duration(telemetry),
@@ -157,6 +163,16 @@ impl Recording {
         attributes.push(KeyValue::new(attribute::ERROR_TYPE, error_type));
         attributes.extend(code.map(|code| KeyValue::new(attribute::DB_RESPONSE_STATUS_CODE, code)));
         histogram.record(seconds, &attributes);
+    }
+}
+
+/// The same text, of which copies cost nothing.
+fn shared(text: &StringValue) -> StringValue {
+    let copy = text.clone();
+    if copy.as_str().as_ptr() == text.as_str().as_ptr() {
+        copy
+    } else {
+        Arc::<str>::from(copy.as_str()).into()
     }
 }
 

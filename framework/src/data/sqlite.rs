@@ -63,7 +63,7 @@ impl Sqlite {
             let (file, connection) = (file.clone(), recorder.clone());
             let open: Open = Box::new(move || file.open(role, &connection));
             let signals = PoolSignals::new(telemetry, &base, format!("{name}/{pool}"));
-            Lanes::new(thread, limit, open, signals, telemetry.clone())
+            Lanes::new(thread, limit, open, settings.acquire_timeout, signals, telemetry.clone())
         };
         Ok(Self {
             readers: lanes("db-reader", "readers", settings.pool_size.max(1), Role::Reader),

@@ -11,12 +11,16 @@ use diesel::query_builder::{AsQuery, QueryBuilder as _, QueryFragment, QueryId};
 use diesel::result::Error as QueryError;
 use diesel::{ConnectionResult, QueryResult};
 use diesel_async::{AsyncConnection, AsyncConnectionCore, SimpleAsyncConnection, TransactionManager};
+use opentelemetry::Context;
 
 use super::comment::{Comment, Commented};
 use super::error::refused;
 use super::recorded::{Recorded, RecordedLoad, RecordedRows};
 use super::recorder::{Recorder, Recording};
 use super::statement::Statement;
+
+/// So many texts of statements are held for each connection; when there are as many, all are forgotten.
+const MOST_WRITTEN: usize = 256;
 
 /// A connection whose every statement is a span and a measurement.
 ///
@@ -32,6 +36,8 @@ struct Watch {
     recorder: Arc<Recorder>,
     /// By diesel's own id of a query type, the key of its prepared statements too.
     known: HashMap<TypeId, Arc<Statement>>,
+    /// By their text, those whose type does not say what it is.
+    written: HashMap<String, Arc<Statement>>,
     fixed: HashMap<&'static str, Arc<Statement>>,
     failed: Arc<AtomicBool>,
     hooks: Vec<Hook>,
@@ -89,11 +95,24 @@ impl Watch {
         let mut builder = DB::QueryBuilder::default();
         // A query that cannot be written fails by itself right after this.
         query.to_sql(&mut builder, &DB::default()).ok()?;
-        let statement = self.recorder.describe(&builder.finish());
-        if let Some(id) = id {
-            self.known.insert(id, statement.clone());
-        }
+        let sql = builder.finish();
+        let Some(id) = id else { return Some(self.written(sql)) };
+        let statement = self.recorder.describe(&sql);
+        self.known.insert(id, statement.clone());
         Some(statement)
+    }
+
+    /// What is written anew each time, as every INSERT is, and most often as before.
+    fn written(&mut self, sql: String) -> Arc<Statement> {
+        if let Some(known) = self.written.get(&sql) {
+            return known.clone();
+        }
+        let statement = self.recorder.describe(&sql);
+        if self.written.len() == MOST_WRITTEN {
+            self.written.clear();
+        }
+        self.written.insert(sql, statement.clone());
+        statement
     }
 
     fn fixed(&mut self, sql: &'static str) -> Option<Recording> {
@@ -132,6 +151,7 @@ impl<C> Traced<C> {
         let watch = Watch {
             recorder,
             known: HashMap::new(),
+            written: HashMap::new(),
             fixed: HashMap::new(),
             failed: Arc::new(AtomicBool::new(false)),
             hooks: Vec::new(),
@@ -158,6 +178,16 @@ impl<C> Traced<C> {
     #[cfg(feature = "postgres")]
     pub(super) fn last_failed(&self) -> bool {
         self.watch.failed.load(Ordering::Relaxed)
+    }
+
+    /// Begins to record the statement `sql`, if it is recorded in `cx`.
+    pub(super) fn begun(&mut self, sql: &'static str, cx: &Context) -> Option<Recording> {
+        let _cx = cx.clone().attach();
+        self.watch.fixed(sql)
+    }
+
+    pub(super) fn ended<T>(&self, recording: Option<Recording>, result: &QueryResult<T>) {
+        self.watch.end(recording, result);
     }
 
     /// Runs what sends the statement `sql` by other ways than a query.
@@ -262,7 +292,7 @@ where
 /// The transactions of a [`Traced`] connection: BEGIN, COMMIT, ROLLBACK and savepoints are statements too.
 pub struct TracedTransactions<T>(PhantomData<fn() -> T>);
 
-fn depth<C: AsyncConnection>(conn: &mut C) -> u32 {
+pub(super) fn depth<C: AsyncConnection>(conn: &mut C) -> u32 {
     match C::TransactionManager::transaction_manager_status_mut(conn) {
         TransactionManagerStatus::Valid(status) => status.transaction_depth().map_or(0, u32::from),
         TransactionManagerStatus::InError => 0,

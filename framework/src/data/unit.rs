@@ -1,15 +1,19 @@
 //! A unit of work on its way: from the caller, through a queue, to a connection, and its answer back.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
-use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
+use futures_util::{FutureExt as _, poll};
 use opentelemetry::Context;
 use opentelemetry::trace::FutureExt as _;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
 
 use super::conn::{Conn, Kind};
 use super::error::{DbError, lost_connection};
@@ -26,17 +30,22 @@ pub(super) enum After {
     Broken,
 }
 
-type Work = Box<dyn for<'c> FnOnce(Result<&'c mut Conn, DbError>) -> LocalBoxFuture<'c, After> + Send>;
+type Work =
+    Box<dyn for<'c> FnOnce(Result<(&'c mut Conn, Patience), DbError>) -> LocalBoxFuture<'c, Done> + Send>;
+
+/// How long a unit may wait for what is no query, where others wait for it; then it is undone. `None` is for ever.
+type Patience = Option<Duration>;
 
 /// A unit of work that waits for its connection.
 pub(super) struct Unit {
     pub(super) kind: Kind,
     claim: Arc<Claim>,
-    cx: Context,
-    site: &'static Location<'static>,
+    pub(super) cx: Context,
+    pub(super) site: &'static Location<'static>,
     asked: Instant,
     work: Work,
-    _counted: Counted,
+    board: Arc<Board>,
+    counted: Counted,
 }
 
 impl Unit {
@@ -56,8 +65,7 @@ impl Unit {
         let (reply, answer) = oneshot::channel();
         let claim = Arc::new(Claim::default());
         let cx = Context::current();
-        let board = Arc::clone(board);
-        let work: Work = Box::new(move |conn| Box::pin(run(kind, conn, work, reply, board)));
+        let work: Work = Box::new(move |conn| Box::pin(run(conn, work, reply, site)));
         let unit = Self {
             kind,
             claim: claim.clone(),
@@ -65,7 +73,8 @@ impl Unit {
             site,
             asked: Instant::now(),
             work,
-            _counted: Counted::new(tally),
+            board: Arc::clone(board),
+            counted: Counted::new(tally),
         };
         (unit, Answer { claim, answer })
     }
@@ -89,15 +98,32 @@ impl Unit {
         }
     }
 
-    /// Runs the caller's code and ends the transaction. It does not panic.
-    pub(super) async fn run(self, conn: &mut Conn) -> After {
+    /// Runs the caller's code and ends the transaction; also says whether it waited for what is no query. It does not panic.
+    pub(super) async fn run(self, conn: &mut Conn) -> (After, bool) {
+        let kind = self.kind;
+        let ran = self.work(conn, None).await;
+        let conclude = AssertUnwindSafe(conclude(kind, conn, ran.done.wish)).catch_unwind();
+        let (after, ending, ended) = match conclude.with_context(ran.cx.clone()).await {
+            Ok(ended) => ended,
+            Err(panic) => (After::Broken, Ending::RolledBack, Err(panicked(panic.as_ref()))),
+        };
+        let waited = ran.done.waited;
+        ran.end(ending, ended);
+        (after, waited)
+    }
+
+    /// Runs the caller's code, and no more: what it did is in a transaction that somebody else has to end. It does not
+    /// panic.
+    pub(super) async fn work(self, conn: &mut Conn, patience: Patience) -> Ran {
         conn.work_for(self.site);
-        (self.work)(Ok(conn)).with_context(self.cx).await
+        let Self { cx, work, board, counted, .. } = self;
+        let done = work(Ok((&mut *conn, patience))).with_context(cx.clone()).await;
+        Ran { done, hooks: conn.take_hooks(), cx, board, _counted: counted }
     }
 
     /// Tells the caller that there is no connection.
     pub(super) async fn refuse(self, error: DbError) {
-        let _ = (self.work)(Err(error)).await;
+        ((self.work)(Err(error)).await.tell)(Ok(()));
     }
 }
 
@@ -107,60 +133,107 @@ pub(super) enum Opening {
     Refused(DbError),
 }
 
+/// A unit whose code has run. Its caller hears of it when its transaction has ended.
+pub(super) struct Ran {
+    pub(super) done: Done,
+    hooks: Vec<Hook>,
+    pub(super) cx: Context,
+    board: Arc<Board>,
+    _counted: Counted,
+}
+
+impl Ran {
+    /// Does what was to follow, and tells the caller what the unit returned, or why its transaction did not end well.
+    pub(super) fn end(self, ending: Ending, ended: Result<(), DbError>) {
+        let _cx = self.cx.attach();
+        for hook in self.hooks {
+            follow(hook, ending, &self.board);
+        }
+        (self.done.tell)(ended);
+    }
+}
+
+/// What the code of a unit came to.
+pub(super) struct Done {
+    pub(super) wish: Wish,
+    /// It waited for something that is no query.
+    pub(super) waited: bool,
+    tell: Box<dyn FnOnce(Result<(), DbError>)>,
+}
+
+/// How its transaction is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    Commit,
+    RollBack,
+    /// It was cut off, and its connection is in whatever state it was in.
+    Drop,
+}
+
 async fn run<T, E, F>(
-    kind: Kind,
-    conn: Result<&mut Conn, DbError>,
+    conn: Result<(&mut Conn, Patience), DbError>,
     work: F,
     reply: oneshot::Sender<Result<T, E>>,
-    board: Arc<Board>,
-) -> After
+    site: &'static Location<'static>,
+) -> Done
 where
-    E: From<DbError>,
+    T: 'static,
+    E: From<DbError> + 'static,
     F: AsyncFnOnce(&mut Conn) -> Result<T, E>,
 {
-    let conn = match conn {
-        Ok(conn) => conn,
-        Err(error) => {
-            let _ = reply.send(Err(error.into()));
-            return After::Whole;
-        }
-    };
-    let run = async {
-        let result = work(&mut *conn).await;
-        match (kind, result) {
-            (Kind::Plain, result) => {
-                let ending = if result.is_ok() { Ending::Committed } else { Ending::RolledBack };
-                (result, After::Whole, ending)
-            }
-            (_, Ok(value)) => match conn.commit().await {
-                Ok(()) => (Ok(value), After::Whole, Ending::Committed),
-                Err(DbError::Aborted) => (Err(DbError::Aborted.into()), After::Whole, Ending::RolledBack),
-                Err(error @ DbError::CommitUncertain(_)) => {
-                    (Err(error.into()), After::Broken, Ending::Uncertain)
+    let mut waited = false;
+    let (wish, result) = match conn {
+        Err(error) => (Wish::RollBack, Err(error.into())),
+        Ok((conn, patience)) => {
+            let mut work = pin!(AssertUnwindSafe(work(conn)).catch_unwind());
+            let ran = match (poll!(work.as_mut()), patience) {
+                (Poll::Ready(ran), _) => Ok(ran),
+                (Poll::Pending, None) => {
+                    waited = true;
+                    Ok(work.await)
                 }
-                // SQLite keeps a transaction open when its COMMIT fails.
-                Err(error) => (Err(error.into()), After::Broken, Ending::RolledBack),
-            },
-            (_, Err(error)) => {
-                let after = if conn.rollback().await.is_ok() { After::Whole } else { After::Broken };
-                (Err(error), after, Ending::RolledBack)
+                (Poll::Pending, Some(patience)) => {
+                    waited = true;
+                    timeout(patience, work).await.map_err(|_| DbError::Stalled { site, waited: patience })
+                }
+            };
+            match ran {
+                Ok(Ok(Ok(value))) => (Wish::Commit, Ok(value)),
+                Ok(Ok(Err(error))) => (Wish::RollBack, Err(error)),
+                Ok(Err(panic)) => (Wish::Drop, Err(panicked(panic.as_ref()).into())),
+                Err(stalled) => (Wish::Drop, Err(stalled.into())),
             }
         }
     };
-    let (result, after, ending) = match AssertUnwindSafe(run).catch_unwind().await {
-        Ok(ended) => ended,
+    let tell = Box::new(move |ended: Result<(), DbError>| {
+        let _ = reply.send(ended.map_err(E::from).and(result));
+    });
+    Done { wish, waited, tell }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> DbError {
+    DbError::Panicked { message: panic_message(panic).to_owned() }
+}
+
+/// Ends the transaction of one unit.
+async fn conclude(kind: Kind, conn: &mut Conn, wish: Wish) -> (After, Ending, Result<(), DbError>) {
+    match (wish, kind) {
+        (Wish::Commit, Kind::Plain) => (After::Whole, Ending::Committed, Ok(())),
+        (Wish::RollBack, Kind::Plain) => (After::Whole, Ending::RolledBack, Ok(())),
+        (Wish::Commit, _) => match conn.commit().await {
+            Ok(()) => (After::Whole, Ending::Committed, Ok(())),
+            Err(DbError::Aborted) => (After::Whole, Ending::RolledBack, Err(DbError::Aborted)),
+            Err(error @ DbError::CommitUncertain(_)) => (After::Broken, Ending::Uncertain, Err(error)),
+            // SQLite keeps a transaction open when its COMMIT fails.
+            Err(error) => (After::Broken, Ending::RolledBack, Err(error)),
+        },
+        (Wish::RollBack, _) => {
+            let after = if conn.rollback().await.is_ok() { After::Whole } else { After::Broken };
+            (after, Ending::RolledBack, Ok(()))
+        }
         // The transaction ends with its connection.
-        Err(panic) => (
-            Err(DbError::Panicked { message: panic_message(panic.as_ref()).to_owned() }.into()),
-            After::Broken,
-            Ending::RolledBack,
-        ),
-    };
-    for hook in conn.take_hooks() {
-        follow(hook, ending, &board);
+        (Wish::Drop, _) => (After::Broken, Ending::RolledBack, Ok(())),
     }
-    let _ = reply.send(result);
-    after
 }
 
 /// Does what was to be done at the end of a unit, which stands whatever becomes of it.

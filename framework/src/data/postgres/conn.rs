@@ -7,7 +7,7 @@ use diesel_async::pooled_connection::deadpool::Object;
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl as _};
 
 use crate::data::DbError;
-use crate::data::conn::{Kind, commit, rollback};
+use crate::data::conn::{Kind, commit, committed, rollback};
 use crate::data::traced::Traced;
 
 /// A connection to PostgreSQL.
@@ -48,7 +48,7 @@ impl Pooled {
             rollback(conn).await.map_err(DbError::Query)?;
             return Err(DbError::Aborted);
         }
-        commit(conn).await
+        committed(commit(conn).await)
     }
 
     pub(in crate::data) async fn rollback(&mut self) -> QueryResult<()> {

@@ -199,7 +199,7 @@ impl Shared {
             match unit.open(&mut conn).await {
                 Ok(()) => {
                     let plain = unit.kind == Kind::Plain;
-                    let after = unit.run(&mut conn).await;
+                    let (after, _) = unit.run(&mut conn).await;
                     if after == After::Broken || (plain && conn.is_broken()) {
                         discard(conn);
                     }

@@ -8,6 +8,7 @@ mod pool;
 mod postgres_faults;
 mod redis;
 mod spans;
+mod together;
 mod units;
 mod waits;
 
