@@ -1,5 +1,6 @@
 //! What stands in front of every exporter: it hides what must not be shown, and cuts off what is too long.
 
+mod known;
 mod limits;
 mod logs;
 mod meters;
@@ -7,6 +8,7 @@ mod spans;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use opentelemetry::logs::AnyValue;
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
@@ -16,6 +18,7 @@ pub(super) use logs::ScrubbedLogs;
 pub(super) use meters::ScrubbedMeters;
 
 use crate::redact::{MASK, Redactor};
+use known::Known;
 
 /// Whether an attribute is one that the framework records and whose value is fixed in code, such as a route or the name of a
 /// queue: there is nothing to find in it, however often it is looked at.
@@ -42,17 +45,23 @@ fn is_fixed(key: &str) -> bool {
     )
 }
 
+/// Whether many spans share the texts of an attribute, as each runs of a statement does.
+fn is_shared(key: &str) -> bool {
+    matches!(key, "db.namespace" | "db.query.summary" | "db.query.text")
+}
+
 /// How values are scrubbed: what is hidden in them, and how long they may be.
 #[derive(Clone, Debug)]
 pub(super) struct Scrubber {
     redactor: Redactor,
     /// Bytes of a text.
     length: usize,
+    known: Arc<Known>,
 }
 
 impl Scrubber {
     pub(super) fn new(redactor: Redactor, length: usize) -> Self {
-        Self { redactor, length }
+        Self { redactor, length, known: Arc::default() }
     }
 
     pub(super) fn redactor(&self) -> &Redactor {
@@ -93,7 +102,10 @@ impl Scrubber {
             return Some(MASK.into());
         }
         match value {
-            Value::String(text) => self.changed(text.as_str()).map(Value::from),
+            Value::String(text) => {
+                let look = || self.changed(text.as_str()).map(Value::from);
+                if is_shared(key.as_str()) { self.known.changed(text, look) } else { look() }
+            }
             Value::Array(Array::String(texts)) => {
                 let changed: Vec<_> = texts.iter().map(|text| self.changed(text.as_str())).collect();
                 changed.iter().any(Option::is_some).then(|| {
