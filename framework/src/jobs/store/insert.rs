@@ -111,7 +111,12 @@ pub(super) struct Holders;
 
 impl Statement for Holders {
     const ROWS: &'static [(&'static str, &'static str)] = &[("held_key", "TEXT")];
+    // OFFSET keeps the lateral query as it is: one look into the index for each key.
     const SQL: &'static str = "\
+        SELECT j.id, j.unique_key, j.finished_at IS NOT NULL AND j.state <> 'parked' AND j.unique_until <= :now AS stale \
+        FROM (:rows) AS given CROSS JOIN LATERAL ( \
+            SELECT * FROM spanbox_jobs WHERE unique_key = given.held_key AND unique_held OFFSET 0) AS j";
+    const SQLITE: &'static str = "\
         SELECT j.id, j.unique_key, j.finished_at IS NOT NULL AND j.state <> 'parked' AND j.unique_until <= :now AS stale \
         FROM (:rows) AS given CROSS JOIN spanbox_jobs AS j WHERE j.unique_key = given.held_key AND j.unique_held";
 }
@@ -131,13 +136,20 @@ pub(super) struct Expire;
 
 impl Statement for Expire {
     const ROWS: &'static [(&'static str, &'static str)] = &[("held_key", "TEXT")];
+    // Locked in the order of the keys: two of these can then not wait for each other.
     const SQL: &'static str = "\
         WITH stale AS MATERIALIZED ( \
+            SELECT j.id FROM (SELECT * FROM (:rows) AS keys ORDER BY held_key) AS given CROSS JOIN LATERAL ( \
+                SELECT id FROM spanbox_jobs \
+                WHERE unique_key = given.held_key AND unique_held AND finished_at IS NOT NULL \
+                    AND state <> 'parked' AND unique_until <= :now \
+                FOR NO KEY UPDATE) AS j) \
+        UPDATE spanbox_jobs SET unique_held = FALSE WHERE id = ANY (ARRAY(SELECT id FROM stale))";
+    const SQLITE: &'static str = "\
+        UPDATE spanbox_jobs SET unique_held = FALSE WHERE id IN ( \
             SELECT j.id FROM (:rows) AS given CROSS JOIN spanbox_jobs AS j \
             WHERE j.unique_key = given.held_key AND j.unique_held AND j.finished_at IS NOT NULL \
-                AND j.state <> 'parked' AND j.unique_until <= :now \
-            ORDER BY j.unique_key :lock) \
-        UPDATE spanbox_jobs SET unique_held = FALSE WHERE id IN (SELECT id FROM stale)";
+                AND j.state <> 'parked' AND j.unique_until <= :now)";
 }
 
 #[derive(Serialize)]

@@ -77,7 +77,7 @@ impl Statement for Lease {
             LIMIT ?) \
         UPDATE spanbox_jobs SET state = 'running', attempt = attempt + 1, token = token + 1, started_at = :now, \
             worker = ?, lease_until = :now + ? \
-        WHERE id IN (SELECT id FROM ready) \
+        WHERE id :among SELECT id FROM ready :end \
         RETURNING id, token, queue, kind, payload, priority, run_at, attempt, max_attempts, crashes, created_at, \
             started_at, traceparent, tracestate, baggage";
     // CROSS JOIN keeps the order of the loops, and within one the rows come in the order of the index, which INDEXED BY
@@ -167,7 +167,7 @@ impl Statement for LeaseSuspects {
             ORDER BY run_at, id LIMIT ? :skip) \
         UPDATE spanbox_jobs SET state = 'running', attempt = attempt + 1, token = token + 1, started_at = :now, \
             worker = ?, lease_until = :now + ? \
-        WHERE id IN (SELECT id FROM ready) \
+        WHERE id :among SELECT id FROM ready :end \
         RETURNING id, token, queue, kind, payload, priority, run_at, attempt, max_attempts, crashes, created_at, \
             started_at, traceparent, tracestate, baggage";
 }
@@ -244,9 +244,8 @@ pub(super) struct Heartbeat;
 impl Statement for Heartbeat {
     const SQL: &'static str = "\
         WITH held AS MATERIALIZED ( \
-            SELECT j.id FROM (:rows) AS r CROSS JOIN spanbox_jobs AS j \
-            WHERE j.id = r.id AND j.token = r.token AND j.lease_until IS NOT NULL ORDER BY j.id :lock) \
-        UPDATE spanbox_jobs SET lease_until = :now + ? WHERE id IN (SELECT id FROM held) \
+            SELECT j.id FROM :held) \
+        UPDATE spanbox_jobs SET lease_until = :now + ? WHERE id :among SELECT id FROM held :end \
         RETURNING id, cancel_requested";
 }
 

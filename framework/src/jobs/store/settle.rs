@@ -30,11 +30,10 @@ pub(super) struct Complete;
 impl Statement for Complete {
     const SQL: &'static str = "\
         WITH held AS MATERIALIZED ( \
-            SELECT j.id FROM (:rows) AS r CROSS JOIN spanbox_jobs AS j \
-            WHERE j.id = r.id AND j.token = r.token AND j.lease_until IS NOT NULL ORDER BY j.id :lock) \
+            SELECT j.id FROM :held) \
         UPDATE spanbox_jobs SET state = 'completed', finished_at = :now, lease_until = NULL, error = NULL, \
             unique_held = unique_held AND unique_until > :now \
-        WHERE id IN (SELECT id FROM held) RETURNING id";
+        WHERE id :among SELECT id FROM held :end RETURNING id";
 }
 
 /// Completes jobs, and tells the ids of those that were still held.
@@ -103,18 +102,17 @@ impl Statement for Settle {
         ("trace", "TEXT"),
     ];
     const SQL: &'static str = "\
-        WITH ended AS MATERIALIZED ( \
+        WITH held AS MATERIALIZED ( \
             SELECT j.id AS job, CASE WHEN j.cancel_requested THEN 'cancelled' \
                 WHEN r.next = 'available' AND r.spent = 1 AND j.attempt >= j.max_attempts THEN 'dead' \
                 ELSE r.next END AS next, r.spent, r.delay, r.message, r.trace \
-            FROM (:rows) AS r CROSS JOIN spanbox_jobs AS j \
-            WHERE j.id = r.id AND j.token = r.token AND j.lease_until IS NOT NULL ORDER BY j.id :lock) \
+            FROM :held) \
         UPDATE spanbox_jobs SET state = next, attempt = attempt - 1 + spent, lease_until = NULL, \
             run_at = CASE WHEN next = 'available' AND delay IS NOT NULL THEN :now + delay ELSE run_at END, \
             finished_at = CASE WHEN next <> 'available' THEN :now END, \
             unique_held = unique_held AND (next IN ('available', 'parked') OR unique_until > :now), \
             error = COALESCE(message, error), trace_id = COALESCE(trace, trace_id) \
-        FROM ended WHERE id = job RETURNING id, state";
+        FROM held WHERE :by_job RETURNING id, state";
 }
 
 #[derive(Serialize)]

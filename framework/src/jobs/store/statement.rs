@@ -14,9 +14,11 @@ use diesel::sqlite::Sqlite;
 /// - `?`, a value;
 /// - `:now`, the database's clock in microseconds, the same in the whole statement;
 /// - `:rows`, a query over the rows of the JSON array that is the next value, with the columns of [`ROWS`](Self::ROWS);
-/// - `:lock`, which locks the rows of `j` in the order of the query and waits for those that others hold: two statements
-///   over many rows can then not wait for each other;
-/// - `:skip`, which passes the rows over that others hold. SQLite needs neither: a write transaction is alone;
+/// - `:held`, the jobs `j` of the `:rows` `r` that are still leased by these tokens, locked in the order of their ids, which
+///   waits for those that others hold: two statements over many rows can then not wait for each other;
+/// - `:among` and `:end`, around a query whose few ids are looked up one by one, whatever the database takes the table for;
+/// - `:by_job`, which joins a row of `held` to the one whose id is its `job`, looked up in the same way;
+/// - `:skip`, which passes the rows over that others hold. SQLite locks none: a write transaction is alone;
 /// - `:notify`, a further column that tells other processes of the queue once this is committed; SQLite has nobody to tell;
 /// - `:kept_until`, until when a finished job is held on to, as the index has it.
 pub(super) trait Statement: 'static {
@@ -31,7 +33,10 @@ pub(super) trait Statement: 'static {
 /// How a database says what the texts above leave open.
 pub(super) trait Dialect: Backend {
     const NOW: &'static str;
-    const LOCK: &'static str;
+    const HELD: [&'static str; 2];
+    const AMONG: &'static str;
+    const BY_JOB: &'static str;
+    const END: &'static str;
     const SKIP: &'static str;
     const NOTIFY: &'static str;
     const KEPT_UNTIL: &'static str;
@@ -50,7 +55,16 @@ pub(super) trait Dialect: Backend {
 impl Dialect for diesel::pg::Pg {
     // Not now(), which is when the transaction began; not clock_timestamp(), which no index can be searched for.
     const NOW: &'static str = "(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000)::BIGINT";
-    const LOCK: &'static str = "FOR NO KEY UPDATE OF j";
+    // What is locked in a lateral query is looked up for each row: a join could read a table whole that nobody has
+    // analysed since it was empty. For the same reason no IN is used, but an array.
+    const HELD: [&'static str; 2] = [
+        "(SELECT * FROM (",
+        ") AS given ORDER BY id) AS r CROSS JOIN LATERAL (SELECT * FROM spanbox_jobs \
+         WHERE id = r.id AND token = r.token AND lease_until IS NOT NULL FOR NO KEY UPDATE) AS j",
+    ];
+    const AMONG: &'static str = "= ANY (ARRAY(";
+    const BY_JOB: &'static str = "id = job AND id = ANY (ARRAY(SELECT job FROM held))";
+    const END: &'static str = "))";
     const SKIP: &'static str = "FOR NO KEY UPDATE SKIP LOCKED";
     // What is said twice in a transaction is sent once.
     const NOTIFY: &'static str = ", pg_notify('spanbox_jobs', queue) AS told";
@@ -82,7 +96,13 @@ impl Dialect for diesel::pg::Pg {
 impl Dialect for Sqlite {
     // Milliseconds are what SQLite reads of the clock.
     const NOW: &'static str = "(CAST(ROUND(UNIXEPOCH('subsec') * 1000) AS INTEGER) * 1000)";
-    const LOCK: &'static str = "";
+    const HELD: [&'static str; 2] = [
+        "(",
+        ") AS r CROSS JOIN spanbox_jobs AS j ON j.id = r.id AND j.token = r.token AND j.lease_until IS NOT NULL",
+    ];
+    const AMONG: &'static str = "IN (";
+    const BY_JOB: &'static str = "id = job";
+    const END: &'static str = ")";
     const SKIP: &'static str = "";
     const NOTIFY: &'static str = "";
     const KEPT_UNTIL: &'static str = "MAX(finished_at, unique_until)";
@@ -172,7 +192,15 @@ where
                 .map_or(mark.len(), |end| end + 1);
             match &mark[..word] {
                 ":now" => out.push_sql(DB::NOW),
-                ":lock" => out.push_sql(DB::LOCK),
+                ":held" => {
+                    let [before, behind] = DB::HELD;
+                    out.push_sql(before);
+                    DB::rows(S::ROWS, &mut out, &mut bind)?;
+                    out.push_sql(behind);
+                }
+                ":by_job" => out.push_sql(DB::BY_JOB),
+                ":among" => out.push_sql(DB::AMONG),
+                ":end" => out.push_sql(DB::END),
                 ":skip" => out.push_sql(DB::SKIP),
                 ":notify" => out.push_sql(DB::NOTIFY),
                 ":kept_until" => out.push_sql(DB::KEPT_UNTIL),

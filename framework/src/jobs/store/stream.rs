@@ -170,7 +170,11 @@ pub async fn forsaken(conn: &mut Conn, age: Duration, limit: usize) -> Result<Ve
 pub(super) struct StillHeld;
 
 impl Statement for StillHeld {
+    // OFFSET keeps the lateral query as it is: one look into the index for each job.
     const SQL: &'static str = "\
+        SELECT j.id, j.cancel_requested FROM (:rows) AS r CROSS JOIN LATERAL ( \
+            SELECT * FROM spanbox_jobs WHERE id = r.id AND token = r.token AND lease_until IS NOT NULL OFFSET 0) AS j";
+    const SQLITE: &'static str = "\
         SELECT j.id, j.cancel_requested FROM (:rows) AS r CROSS JOIN spanbox_jobs AS j \
         WHERE j.id = r.id AND j.token = r.token AND j.lease_until IS NOT NULL";
 }
@@ -196,11 +200,10 @@ impl Statement for Disown {
         &[("id", "BIGINT"), ("token", "BIGINT"), ("owner", "TEXT"), ("expired", "BIGINT")];
     const SQL: &'static str = "\
         WITH held AS MATERIALIZED ( \
-            SELECT j.id AS job, r.owner, r.expired FROM (:rows) AS r CROSS JOIN spanbox_jobs AS j \
-            WHERE j.id = r.id AND j.token = r.token AND j.lease_until IS NOT NULL ORDER BY j.id :lock) \
+            SELECT j.id AS job, r.owner, r.expired FROM :held) \
         UPDATE spanbox_jobs SET worker = owner, \
             lease_until = CASE WHEN expired = 1 THEN :now - 1 ELSE lease_until END \
-        FROM held WHERE id = job";
+        FROM held WHERE :by_job";
 }
 
 #[derive(Serialize)]

@@ -24,25 +24,35 @@ const FILL: &str = "\
         FROM generate_series(1, {jobs}) AS n) AS filled";
 
 async fn no_statement_reads_more_of_a_larger_table(fixture: Fixture) {
-    for mode in ["force_custom_plan", "force_generic_plan"] {
-        let small = rows_read(&fixture, mode, 20_000).await;
-        let large = rows_read(&fixture, mode, 100_000).await;
-        for ((name, few), (_, many)) in small.into_iter().zip(large) {
-            println!("{mode}: {name} reads {few} of 20,000 jobs and {many} of 100,000");
-            // Dead entries, and where exactly a range begins, make some difference.
-            assert!(
-                many <= few + few / 4 + 200,
-                "{mode}: {name} reads {few} of 20,000 jobs and {many} of 100,000"
-            );
+    // First as a new service has it, whose tables nobody has looked at yet.
+    for known in [false, true] {
+        for mode in ["force_custom_plan", "force_generic_plan"] {
+            let small = rows_read(&fixture, known, mode, 20_000).await;
+            let large = rows_read(&fixture, known, mode, 100_000).await;
+            for ((name, few), (_, many)) in small.into_iter().zip(large) {
+                let told = format!(
+                    "{mode}, statistics {known}: {name} reads {few} of 20,000 jobs and {many} of 100,000"
+                );
+                println!("{told}");
+                // Dead entries, and where exactly a range begins, make some difference.
+                assert!(many <= few + few / 4 + 200, "{told}");
+            }
         }
     }
 }
 
 /// Fills the table anew, and tells what each statement reads: a row in an index, its fetch and the row count one each.
-async fn rows_read(fixture: &Fixture, mode: &'static str, jobs: usize) -> Vec<(&'static str, i64)> {
+async fn rows_read(
+    fixture: &Fixture,
+    known: bool,
+    mode: &'static str,
+    jobs: usize,
+) -> Vec<(&'static str, i64)> {
     fixture.sql("TRUNCATE spanbox_jobs RESTART IDENTITY").await;
     fixture.sql(FILL.replace("{jobs}", &jobs.to_string())).await;
-    fixture.sql("ANALYZE spanbox_jobs").await;
+    if known {
+        fixture.sql("ANALYZE spanbox_jobs").await;
+    }
     fixture
         .write(async move |conn: &mut Conn| {
             let set = format!("SET LOCAL plan_cache_mode = {mode}");
@@ -50,6 +60,10 @@ async fn rows_read(fixture: &Fixture, mode: &'static str, jobs: usize) -> Vec<(&
             let mut before = read(conn).await?;
             let mut all = Vec::new();
             for name in STATEMENTS {
+                // Nobody waits for these, and a view over all jobs may be read off all of them.
+                if !known && ["backlog", "counts", "queues", "list", "pick", "get"].contains(name) {
+                    continue;
+                }
                 one(conn, name).await?;
                 let after = read(conn).await?;
                 assert_eq!(after.seq_scans, before.seq_scans, "{mode}: {name} reads the whole table");
