@@ -6,6 +6,7 @@ pub mod figures;
 pub mod hello;
 pub mod instructions;
 pub mod jobs;
+pub mod limit;
 pub mod load;
 pub mod machine;
 pub mod memory;

@@ -1,6 +1,7 @@
 //! What was measured on, and with what: figures mean little without.
 
 use std::fs;
+use std::io;
 use std::process::Command;
 use std::time::Duration;
 
@@ -106,4 +107,30 @@ pub fn version_of(program: &str, argument: &str) -> Option<String> {
 
 fn read(file: &str) -> String {
     fs::read_to_string(file).unwrap_or_default()
+}
+/// A core for the server and one for everything else, on which this process is kept from now on; none of either where there
+/// is only one.
+///
+/// # Errors
+///
+/// `taskset` can not be run, or may not.
+pub fn apart() -> io::Result<Option<(usize, usize)>> {
+    let cores = cores();
+    let (Some(first), Some(last)) = (cores.first(), cores.last()) else { return Ok(None) };
+    if first == last {
+        return Ok(None);
+    }
+    let mut taskset = Command::new("taskset");
+    taskset.args(["-a", "-c", "-p", &last.to_string(), &std::process::id().to_string()]);
+    let pinned = taskset.output().map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("taskset can not be started: {error}; apt-get install util-linux"),
+        )
+    })?;
+    if !pinned.status.success() {
+        let said = String::from_utf8_lossy(&pinned.stderr);
+        return Err(io::Error::other(format!("keeping this process to one core failed: {said}")));
+    }
+    Ok(Some((*first, *last)))
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use benches::{collector, hello, instructions, jobs, memory, overhead, scale, slow, start, streams};
+use benches::{collector, hello, instructions, jobs, limit, memory, overhead, scale, slow, start, streams};
 use clap::Parser;
 
 /// Measures spanbox on this machine
@@ -14,6 +14,8 @@ enum Arguments {
     Overhead(overhead::Options),
     /// What recording costs a request in instructions of the processor, by valgrind
     Instructions(instructions::Options),
+    /// What SQLite takes of orders at most, and how much of that is reached over HTTP
+    Limit(limit::Options),
     /// What a service has resident: idle, after load, for each actor and each connection
     Memory(memory::Options),
     /// What it costs a service that its collector hangs, in latency, in memory and in spans
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
             Arguments::Jobs(options) => Ok(jobs::measure(&options).await?),
             Arguments::Overhead(options) => Ok(overhead::measure(&options).await?),
             Arguments::Instructions(options) => Ok(instructions::measure(&options)?),
+            Arguments::Limit(options) => Ok(limit::measure(&options).await?),
             Arguments::Memory(options) => Ok(memory::measure(&options)?),
             Arguments::Collector(options) => Ok(collector::measure(&options).await?),
             Arguments::Scale(options) => Ok(scale::measure(&options).await?),

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
+use spanbox::config::LogSettings;
+use spanbox::telemetry::{ServiceInfo, Setup, Telemetry, TelemetryError};
+
 /// What an exporter takes for success.
 const TAKEN: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n";
 
@@ -46,6 +49,24 @@ impl Sink {
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// A service's telemetry, by its default settings, that is exported to this: every trace, with what is personal or secret
+    /// in it hidden, and all metrics.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Setup::build`].
+    pub fn telemetry(&self) -> Result<Telemetry, TelemetryError> {
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", self.endpoint()),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf".to_owned()),
+            ("OTEL_LOGS_EXPORTER", "none".to_owned()),
+        ];
+        Setup::new(ServiceInfo::new("benches", env!("CARGO_PKG_VERSION")))
+            .environment(variables.map(|(name, value)| (name.to_owned(), value)))
+            .log(LogSettings { level: "off".to_owned(), ..LogSettings::default() })
+            .build()
     }
 
     /// Whether requests are read and not answered from now on.

@@ -47,6 +47,9 @@ pub enum MeasureError {
     /// The private Redis.
     #[error("no Redis to measure: {0}")]
     RedisServer(#[from] RedisServerError),
+    /// A socket or a file.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
     /// A database.
     #[error(transparent)]
     Db(#[from] DbError),

@@ -14,7 +14,8 @@ use super::kind::{self, Noop, Progress};
 use super::place::{Places, Store, completed, open, settle};
 use crate::figures::Figures;
 use crate::machine;
-use crate::nowhere::{self, Nowhere};
+use crate::nowhere;
+use crate::sink::Sink;
 
 /// The name of what a service does among the figures.
 pub(super) const RUN: &str = "run: all traced and measured";
@@ -22,15 +23,15 @@ pub(super) const RUN: &str = "run: all traced and measured";
 /// Nothing takes longer unless it hangs.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// With every trace recorded and batched to nowhere, and all metrics.
+/// With every trace recorded and sent to a collector in this process, and all metrics.
 pub(super) async fn traced(places: &Places, store: Store, into: &mut Figures) -> Result<(), MeasureError> {
-    let (telemetry, nowhere) = nowhere::telemetry()?;
-    run(places, store, RUN, &telemetry, Some(nowhere), into).await
+    let telemetry = Sink::start()?.telemetry()?;
+    run(places, store, RUN, &telemetry, into).await
 }
 
 /// Without telemetry, though the jobs were enqueued in traces.
 pub(super) async fn untraced(places: &Places, store: Store, into: &mut Figures) -> Result<(), MeasureError> {
-    run(places, store, "run: without telemetry", &Telemetry::disabled(), None, into).await
+    run(places, store, "run: without telemetry", &Telemetry::disabled(), into).await
 }
 
 async fn run(
@@ -38,7 +39,6 @@ async fn run(
     store: Store,
     what: &'static str,
     telemetry: &Telemetry,
-    nowhere: Option<Nowhere>,
     into: &mut Figures,
 ) -> Result<(), MeasureError> {
     let (place, jobs) = (places.fresh(store).await?, store.jobs());
@@ -66,18 +66,12 @@ async fn run(
     process.stop().await;
     into.add(store.name(), what, "jobs/s", per_second(jobs, took));
     into.add(store.name(), format!("{what}, CPU of this process"), "µs/job", cpu_of(store, cpu));
-    if let Some(nowhere) = nowhere {
-        if let Some(traces) = &telemetry.providers().traces {
-            // What was lost on the way is missing in the count, which shows it.
-            let _ = traces.shutdown();
+    if telemetry.providers().traces.is_some() {
+        let spans = telemetry.shutdown(LIMIT).spans;
+        for (which, spans) in [("sent", spans.sent), ("lost", spans.lost)] {
+            #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
+            into.add(store.name(), format!("{what}, spans {which}"), "1/job", spans as f64 / jobs as f64);
         }
-        #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
-        into.add(
-            store.name(),
-            format!("{what}, spans exported"),
-            "1/job",
-            nowhere.spans() as f64 / jobs as f64,
-        );
     }
     Ok(())
 }

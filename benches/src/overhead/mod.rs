@@ -7,8 +7,6 @@ mod peers;
 mod report;
 mod turn;
 
-use std::process::Command;
-
 use clap::Args;
 use spanbox::testing::{PgServer, PgServerError};
 
@@ -111,7 +109,7 @@ pub async fn measure(options: &Options) -> Result<(), OverheadError> {
     } else {
         None
     };
-    let cores = apart()?;
+    let cores = machine::apart()?;
     let bench = Bench { options, cores, postgres, peers, sink: Sink::start()? };
     let mut figures = Figures::default();
     let mut notes = Vec::new();
@@ -140,24 +138,6 @@ fn chosen(only: &str, peers: &[Peer]) -> Vec<Case> {
         }
     }
     chosen
-}
-
-/// A core for the server and one for everything else, this process included; none of either when there is only one.
-fn apart() -> Result<Option<(usize, usize)>, OverheadError> {
-    let cores = machine::cores();
-    let (Some(first), Some(last)) = (cores.first(), cores.last()) else { return Ok(None) };
-    if first == last {
-        return Ok(None);
-    }
-    let mut taskset = Command::new("taskset");
-    taskset.args(["-a", "-c", "-p", &last.to_string(), &std::process::id().to_string()]);
-    let pinned =
-        taskset.output().map_err(|error| ServerError::Start { program: "taskset".to_owned(), error })?;
-    if !pinned.status.success() {
-        let said = String::from_utf8_lossy(&pinned.stderr).into_owned();
-        return Err(OverheadError::Peer { what: "keeping this process to one core".to_owned(), said });
-    }
-    Ok(Some((*first, *last)))
 }
 
 #[cfg(test)]
