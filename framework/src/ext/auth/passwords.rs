@@ -45,8 +45,7 @@ impl Passwords {
     pub(super) fn new(settings: &PasswordSettings) -> Result<Self, PasswordError> {
         let PasswordSettings { memory_kib, iterations, parallelism, .. } = *settings;
         let params = Params::new(memory_kib, iterations, parallelism, None).map_err(argon2)?;
-        // Its salt and its digest are of the usual length, so that a comparison with it takes as long.
-        let nobody = hasher(&params).hash_password(b"").map_err(argon2)?.to_string();
+        let nobody = nobody(&params)?.to_string();
         let permits = Arc::new(Semaphore::new(settings.at_once));
         let waiting = AtomicUsize::new(0);
         let inner = Inner { params, permits, waiting, settings: settings.clone(), nobody };
@@ -134,6 +133,16 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// The hash of nobody's password. It names these parameters, and its salt and its digest are of the usual length, so that a
+/// comparison with it takes as long as any; it was made with the least parameters, since a start should not take that long.
+fn nobody(params: &Params) -> Result<PasswordHash, PasswordError> {
+    let least =
+        Params::new(Params::MIN_M_COST, Params::MIN_T_COST, Params::MIN_P_COST, None).map_err(argon2)?;
+    let mut hash = hasher(&least).hash_password(b"").map_err(argon2)?;
+    hash.params = params.try_into().map_err(argon2)?;
+    Ok(hash)
+}
+
 fn hasher(params: &Params) -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
 }
@@ -190,6 +199,18 @@ mod tests {
         }
         let broken = passwords.verify(secret("hunter2"), Some("hunter2".to_owned())).await;
         assert!(matches!(broken, Err(PasswordError::Argon2(_))), "{broken:?}");
+    }
+
+    #[test]
+    fn nobodys_hash_is_compared_with_as_any_of_today() {
+        let params = Params::new(64, 3, 2, None).unwrap();
+        let text = nobody(&params).unwrap().to_string();
+        let (hash, of_somebody) =
+            (PasswordHash::new(&text).unwrap(), hasher(&params).hash_password(b"x").unwrap());
+        assert!(is_of(&hash, &params), "{text}");
+        assert_eq!(text.len(), of_somebody.to_string().len());
+        let compared = hasher(&params).verify_password(b"", &hash);
+        assert!(matches!(compared, Err(argon2::password_hash::Error::PasswordInvalid)), "{compared:?}");
     }
 
     #[actix::test]
