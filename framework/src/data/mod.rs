@@ -25,8 +25,8 @@
 //!
 //! SQLite has one thread for its writer and one for each reader, started when needed. Units of [`Db::write`] that wait for the
 //! writer at the same time are committed together, in a transaction that takes no more of them after 2 ms: each has a savepoint
-//! of its own and is told once all are committed. Nobody waits for more to come. In its trace a unit that was not the first
-//! has `SAVEPOINT` for the BEGIN, and each has the COMMIT. Several processes of a service may work
+//! of its own and is told once all are committed. Nobody waits for more to come. In its trace each has BEGIN and
+//! COMMIT, or ROLLBACK, as if it were alone; the COMMIT is at the same time for all. Several processes of a service may work
 //! on one file of it on one machine, one that serves beside its workers or another that serves: they write in turn and share
 //! the jobs, and each says at its start who else is there. What is announced ([`Conn::announce`]) and what is cached in memory
 //! stays in its own process. PostgreSQL has a pool of

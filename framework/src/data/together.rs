@@ -2,7 +2,8 @@
 //! costs, and with `database.synchronous = "full"` each COMMIT waits for the disk.
 //!
 //! Each unit has a savepoint of its own, so that one that fails or panics undoes nothing of the others, and each caller is told
-//! once all are committed. Who finds the writer free has a transaction of its own, and waits for nobody.
+//! once all are committed. In a trace it looks as if each had a transaction of its own. Who finds the writer free has one, and
+//! waits for nobody.
 
 use std::collections::HashSet;
 use std::panic::Location;
@@ -103,7 +104,7 @@ impl Together {
             let Some(unit) = next(self) else { break };
             if unit.begin(signals) {
                 let since = signals.clock();
-                group.add(unit, conn, self, Some("SAVEPOINT")).await;
+                group.add(unit, conn, self, Some("BEGIN")).await;
                 signals.used(since);
             }
         }
@@ -123,7 +124,8 @@ struct Group {
 }
 
 impl Group {
-    /// `seen` is what its trace has of its beginning, where that is not the BEGIN.
+    /// `seen` is what its trace has of its beginning, unless it has that already. A trace has the same in it however many
+    /// others there are.
     async fn add(
         &mut self,
         unit: Unit,
@@ -147,7 +149,7 @@ impl Group {
             return self.ran.push(ran);
         }
         self.broken |= astray;
-        self.lost(conn.send(UNDO, Some("ROLLBACK TO SAVEPOINT")).with_context(ran.cx.clone()).await);
+        self.lost(conn.send(UNDO, Some("ROLLBACK")).with_context(ran.cx.clone()).await);
         let open = ran.done.wish == Wish::Commit;
         let ended = if open { Err(QueryError::BrokenTransactionManager.into()) } else { Ok(()) };
         ran.end(Ending::RolledBack, ended);

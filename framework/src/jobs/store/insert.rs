@@ -138,13 +138,13 @@ impl Statement for Expire {
     const ROWS: &'static [(&'static str, &'static str)] = &[("held_key", "TEXT")];
     // Locked in the order of the keys: two of these can then not wait for each other.
     const SQL: &'static str = "\
-        WITH stale AS MATERIALIZED ( \
+        WITH held AS MATERIALIZED ( \
             SELECT j.id FROM (SELECT * FROM (:rows) AS keys ORDER BY held_key) AS given CROSS JOIN LATERAL ( \
                 SELECT id FROM spanbox_jobs \
                 WHERE unique_key = given.held_key AND unique_held AND finished_at IS NOT NULL \
                     AND state <> 'parked' AND unique_until <= :now \
                 FOR NO KEY UPDATE) AS j) \
-        UPDATE spanbox_jobs SET unique_held = FALSE WHERE id = ANY (ARRAY(SELECT id FROM stale))";
+        UPDATE spanbox_jobs SET unique_held = FALSE WHERE id IN (:held_ids)";
     const SQLITE: &'static str = "\
         UPDATE spanbox_jobs SET unique_held = FALSE WHERE id IN ( \
             SELECT j.id FROM (:rows) AS given CROSS JOIN spanbox_jobs AS j \

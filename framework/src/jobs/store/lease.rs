@@ -77,7 +77,7 @@ impl Statement for Lease {
             LIMIT ?) \
         UPDATE spanbox_jobs SET state = 'running', attempt = attempt + 1, token = token + 1, started_at = :now, \
             worker = ?, lease_until = :now + ? \
-        WHERE id :among SELECT id FROM ready :end \
+        WHERE id IN (SELECT id FROM ready) \
         RETURNING id, token, queue, kind, payload, priority, run_at, attempt, max_attempts, crashes, created_at, \
             started_at, traceparent, tracestate, baggage";
     // CROSS JOIN keeps the order of the loops, and within one the rows come in the order of the index, which INDEXED BY
@@ -167,7 +167,7 @@ impl Statement for LeaseSuspects {
             ORDER BY run_at, id LIMIT ? :skip) \
         UPDATE spanbox_jobs SET state = 'running', attempt = attempt + 1, token = token + 1, started_at = :now, \
             worker = ?, lease_until = :now + ? \
-        WHERE id :among SELECT id FROM ready :end \
+        WHERE id IN (SELECT id FROM ready) \
         RETURNING id, token, queue, kind, payload, priority, run_at, attempt, max_attempts, crashes, created_at, \
             started_at, traceparent, tracestate, baggage";
 }
@@ -245,7 +245,7 @@ impl Statement for Heartbeat {
     const SQL: &'static str = "\
         WITH held AS MATERIALIZED ( \
             SELECT j.id FROM :held) \
-        UPDATE spanbox_jobs SET lease_until = :now + ? WHERE id :among SELECT id FROM held :end \
+        UPDATE spanbox_jobs SET lease_until = :now + ? WHERE id IN (:held_ids) \
         RETURNING id, cancel_requested";
 }
 

@@ -122,7 +122,7 @@ impl Statement for Prune {
             SELECT id FROM spanbox_jobs \
             WHERE state = ? AND queue = ? AND finished_at IS NOT NULL AND :kept_until < :now - ? \
             ORDER BY :kept_until, id LIMIT ? :skip) \
-        DELETE FROM spanbox_jobs WHERE id :among SELECT id FROM old :end";
+        DELETE FROM spanbox_jobs WHERE id IN (SELECT id FROM old)";
 }
 
 /// Forgets up to `limit` jobs that ended in `state` longer than `age` ago, and tells how many. One that still holds its

@@ -33,7 +33,7 @@ impl Statement for Complete {
             SELECT j.id FROM :held) \
         UPDATE spanbox_jobs SET state = 'completed', finished_at = :now, lease_until = NULL, error = NULL, \
             unique_held = unique_held AND unique_until > :now \
-        WHERE id :among SELECT id FROM held :end RETURNING id";
+        WHERE id IN (:held_ids) RETURNING id";
 }
 
 /// Completes jobs, and tells the ids of those that were still held.

@@ -16,7 +16,7 @@ use diesel::sqlite::Sqlite;
 /// - `:rows`, a query over the rows of the JSON array that is the next value, with the columns of [`ROWS`](Self::ROWS);
 /// - `:held`, the jobs `j` of the `:rows` `r` that are still leased by these tokens, locked in the order of their ids, which
 ///   waits for those that others hold: two statements over many rows can then not wait for each other;
-/// - `:among` and `:end`, around a query whose few ids are looked up one by one, whatever the database takes the table for;
+/// - `:held_ids`, a query over the ids of `held`, which are looked up one by one whatever the table was when this was planned;
 /// - `:by_job`, which joins a row of `held` to the one whose id is its `job`, looked up in the same way;
 /// - `:skip`, which passes the rows over that others hold. SQLite locks none: a write transaction is alone;
 /// - `:notify`, a further column that tells other processes of the queue once this is committed; SQLite has nobody to tell;
@@ -34,9 +34,8 @@ pub(super) trait Statement: 'static {
 pub(super) trait Dialect: Backend {
     const NOW: &'static str;
     const HELD: [&'static str; 2];
-    const AMONG: &'static str;
+    const HELD_IDS: &'static str;
     const BY_JOB: &'static str;
-    const END: &'static str;
     const SKIP: &'static str;
     const NOTIFY: &'static str;
     const KEPT_UNTIL: &'static str;
@@ -55,16 +54,16 @@ pub(super) trait Dialect: Backend {
 impl Dialect for diesel::pg::Pg {
     // Not now(), which is when the transaction began; not clock_timestamp(), which no index can be searched for.
     const NOW: &'static str = "(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000)::BIGINT";
-    // What is locked in a lateral query is looked up for each row: a join could read a table whole that nobody has
-    // analysed since it was empty. For the same reason no IN is used, but an array.
+    // PostgreSQL keeps the plan that it made when the table was empty until it is analysed, which may read all of a table that
+    // is large by then. What is locked in a lateral query is looked up for each row, and of a range PostgreSQL expects one
+    // row in two hundred, so few that it looks these up as well.
     const HELD: [&'static str; 2] = [
         "(SELECT * FROM (",
         ") AS given ORDER BY id) AS r CROSS JOIN LATERAL (SELECT * FROM spanbox_jobs \
          WHERE id = r.id AND token = r.token AND lease_until IS NOT NULL FOR NO KEY UPDATE) AS j",
     ];
-    const AMONG: &'static str = "= ANY (ARRAY(";
-    const BY_JOB: &'static str = "id = job AND id = ANY (ARRAY(SELECT job FROM held))";
-    const END: &'static str = "))";
+    const HELD_IDS: &'static str = "SELECT id FROM held WHERE id BETWEEN 0 AND 9223372036854775807";
+    const BY_JOB: &'static str = "id = job AND job BETWEEN 0 AND 9223372036854775807";
     const SKIP: &'static str = "FOR NO KEY UPDATE SKIP LOCKED";
     // What is said twice in a transaction is sent once.
     const NOTIFY: &'static str = ", pg_notify('spanbox_jobs', queue) AS told";
@@ -100,9 +99,8 @@ impl Dialect for Sqlite {
         "(",
         ") AS r CROSS JOIN spanbox_jobs AS j ON j.id = r.id AND j.token = r.token AND j.lease_until IS NOT NULL",
     ];
-    const AMONG: &'static str = "IN (";
+    const HELD_IDS: &'static str = "SELECT id FROM held";
     const BY_JOB: &'static str = "id = job";
-    const END: &'static str = ")";
     const SKIP: &'static str = "";
     const NOTIFY: &'static str = "";
     const KEPT_UNTIL: &'static str = "MAX(finished_at, unique_until)";
@@ -199,8 +197,7 @@ where
                     out.push_sql(behind);
                 }
                 ":by_job" => out.push_sql(DB::BY_JOB),
-                ":among" => out.push_sql(DB::AMONG),
-                ":end" => out.push_sql(DB::END),
+                ":held_ids" => out.push_sql(DB::HELD_IDS),
                 ":skip" => out.push_sql(DB::SKIP),
                 ":notify" => out.push_sql(DB::NOTIFY),
                 ":kept_until" => out.push_sql(DB::KEPT_UNTIL),
