@@ -133,6 +133,20 @@ pub fn table(rows: &[Vec<String>]) -> String {
     out
 }
 
+/// A table of figures with their spread; `heads` are over where and what.
+#[must_use]
+pub fn spread(heads: [&str; 2], summaries: &[Summary]) -> String {
+    let [of, what] = heads;
+    let mut rows = vec![[of, what, "median", "least", "most", "unit"].map(str::to_owned).to_vec()];
+    for Summary { of, what, unit, median, least, most, .. } in summaries {
+        let mut row = vec![of.clone(), what.clone()];
+        row.extend([*median, *least, *most].map(shown));
+        row.push((*unit).to_owned());
+        rows.push(row);
+    }
+    table(&rows)
+}
+
 /// A figure for people: three places that count.
 #[must_use]
 pub fn shown(value: f64) -> String {

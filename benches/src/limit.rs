@@ -16,7 +16,7 @@ use spanbox::telemetry::Telemetry;
 use spanbox::testing::TestDatabase;
 
 use crate::collector;
-use crate::figures::{Figures, Summary, shown, table};
+use crate::figures::{Figures, Summary, shown, spread};
 use crate::machine::{self, Machine, cpu_of, cpu_time};
 use crate::server::{Server, ServerError, command};
 use crate::sink::Sink;
@@ -298,14 +298,7 @@ fn print(options: &Options, machine: Machine, figures: &Figures) -> Result<(), L
         "{}, {} cores, load {}; {} rounds\n",
         machine.model, machine.cores, machine.load, options.rounds
     );
-    let mut rows = vec![["synchronous", "", "median", "least", "most", "unit"].map(str::to_owned).to_vec()];
-    for Summary { of, what, unit, median, least, most, .. } in &summaries {
-        let mut row = vec![of.clone(), what.clone()];
-        row.extend([*median, *least, *most].map(shown));
-        row.push((*unit).to_owned());
-        rows.push(row);
-    }
-    println!("{}", table(&rows));
+    println!("{}", spread(["synchronous", ""], &summaries));
     let limit = loop_of(BATCHES[0]);
     for synchronous in SYNCHRONOUS {
         for (what, _) in SERVICE {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::growth::{Growth, Plan};
 use super::store::Store;
 use super::{Options, ScaleError, backlog};
-use crate::figures::{Figures, Summary, shown, table};
+use crate::figures::{Figures, Summary, shown, spread, table};
 use crate::machine::Machine;
 
 /// What a page, a list and a lease may cost in the largest table, beside what they cost in the smallest.
@@ -45,14 +45,7 @@ pub(super) fn print(
         }
     }
     if !summaries.is_empty() {
-        let mut rows = vec![["", "", "median", "least", "most", "unit"].map(str::to_owned).to_vec()];
-        for Summary { of, what, unit, median, least, most, .. } in &summaries {
-            let mut row = vec![of.clone(), what.clone()];
-            row.extend([*median, *least, *most].map(shown));
-            row.push((*unit).to_owned());
-            rows.push(row);
-        }
-        println!("{}", table(&rows));
+        println!("{}", spread(["", ""], &summaries));
     }
     let ratios: Vec<_> =
         Store::ALL.iter().flat_map(|store| behind(*store, options.backlog, figures)).collect();

@@ -15,7 +15,7 @@ use spanbox::module::Module;
 use spanbox::testing::Process;
 
 use crate::collector::SERVICE;
-use crate::figures::{Figures, Summary, shown, table};
+use crate::figures::{Figures, Summary, spread};
 use crate::machine::{Machine, cpu_of, memory_of};
 
 /// Set in the process that is the service with one route.
@@ -108,14 +108,7 @@ pub fn measure(options: &Options) -> Result<(), StartError> {
     }
     let Machine { model, cores, load } = &report.machine;
     println!("{model}, {cores} cores, load {load}\n");
-    let mut rows = vec![["", "", "median", "least", "most", "unit"].map(str::to_owned).to_vec()];
-    for Summary { of, what, unit, median, least, most, .. } in &report.figures {
-        let mut row = vec![of.clone(), what.clone()];
-        row.extend([*median, *least, *most].map(shown));
-        row.push((*unit).to_owned());
-        rows.push(row);
-    }
-    println!("{}", table(&rows));
+    println!("{}", spread(["", ""], &report.figures));
     Ok(())
 }
 

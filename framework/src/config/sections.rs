@@ -211,7 +211,8 @@ pub struct DatabaseSettings {
     pub url: Secret<String>,
     /// Connections: readers for SQLite, which has one writer besides; all of them for PostgreSQL. Default 8.
     pub pool_size: usize,
-    /// How long to wait for a free connection. Default 5 s.
+    /// How long to wait for a free connection, and how long a unit of work of SQLite may await what is no query while others
+    /// wait to be committed with it. Default 5 s.
     #[serde(with = "humantime_serde")]
     pub acquire_timeout: Duration,
     /// Apply pending migrations when the service starts. Default true; the `production` profile's is false.

@@ -149,7 +149,10 @@ impl Ran {
         for hook in self.hooks {
             follow(hook, ending, &self.board);
         }
-        (self.done.tell)(ended);
+        // It makes the service's own error of ours.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (self.done.tell)(ended))) {
+            tracing::error!(panic = panic_message(panic.as_ref()), "the answer of a unit of work panicked");
+        }
     }
 }
 

@@ -23,19 +23,19 @@ struct Entry {
 impl Known {
     /// What is to be in the place of `text`, which `look` finds out the first time.
     pub(super) fn changed(&self, text: &StringValue, look: impl FnOnce() -> Option<Value>) -> Option<Value> {
-        let place = place(text);
-        if let Some(entry) = self.texts.read().get(&place) {
+        let at = place(text);
+        if let Some(entry) = self.texts.read().get(&at) {
             return entry.changed.clone();
         }
         let changed = look();
         let held = text.clone();
         // The copy of a text that is not shared is somewhere else.
-        if self::place(&held) == place {
+        if place(&held) == at {
             let mut texts = self.texts.write();
             if texts.len() == MOST {
                 texts.clear();
             }
-            texts.insert(place, Entry { _held: held, changed: changed.clone() });
+            texts.insert(at, Entry { _held: held, changed: changed.clone() });
         }
         changed
     }

@@ -45,7 +45,7 @@ fn is_fixed(key: &str) -> bool {
     )
 }
 
-/// Whether many spans share the texts of an attribute, as each runs of a statement does.
+/// Whether many spans share the texts of an attribute, as the runs of a statement do.
 fn is_shared(key: &str) -> bool {
     matches!(key, "db.namespace" | "db.query.summary" | "db.query.text")
 }
