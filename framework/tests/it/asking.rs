@@ -59,7 +59,7 @@ async fn a_full_mailbox_is_a_503_that_says_when_to_come_back() {
     let (open, opened) = watch::channel(false);
     let app = start(opened, Duration::from_secs(20)).await;
     let ask = async || app.get("/stamp").await;
-    // One is worked on, a few wait; whoever comes then is refused.
+    // One waits or is worked on, and one more may wait once it is; whoever comes then is refused.
     let asking = (0..8).map(|_| Box::pin(ask()));
     let (refused, _, waiting) = futures_util::future::select_all(asking).await;
     assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, Some("1")), "{refused:?}");
@@ -68,7 +68,7 @@ async fn a_full_mailbox_is_a_503_that_says_when_to_come_back() {
     open.send(true).unwrap();
     let answers = futures_util::future::join_all(waiting).await;
     let stamped = answers.iter().filter(|answer| answer.status == 200 && answer.text() == "7").count();
-    assert!(stamped >= 2, "{answers:?}");
+    assert!(stamped >= 1, "{answers:?}");
     assert_eq!(ask().await.status, 200);
     app.stop().await;
 }
