@@ -6,14 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::backend::Backend;
-use diesel::connection::{CacheSize, Instrumentation, TransactionManagerStatus};
-use diesel::query_builder::{AsQuery, QueryBuilder as _, QueryFragment, QueryId};
+use diesel::connection::{CacheSize, Instrumentation, LoadConnection as _, TransactionManagerStatus};
+use diesel::query_builder::{AsQuery, Query, QueryBuilder as _, QueryFragment, QueryId};
 use diesel::result::Error as QueryError;
-use diesel::{ConnectionResult, QueryResult};
+use diesel::sql_types::Untyped;
+use diesel::sqlite::{Sqlite, SqliteConnection};
+use diesel::{ConnectionResult, QueryResult, QueryableByName};
 use diesel_async::{AsyncConnection, AsyncConnectionCore, SimpleAsyncConnection, TransactionManager};
 use opentelemetry::Context;
 
 use super::comment::{Comment, Commented};
+use super::conn::SqliteConn;
 use super::error::refused;
 use super::recorded::{Recorded, RecordedLoad, RecordedRows};
 use super::recorder::{Recorder, Recording};
@@ -201,6 +204,38 @@ impl<C> Traced<C> {
         self.watch.end(recording, &result);
         result
     }
+}
+
+impl SqliteConn {
+    /// All rows of a query, each made of its values where SQLite has them.
+    ///
+    /// What diesel-async loads are copies of all values, for a thread that is not the connection's to read. Here both are
+    /// one thread.
+    pub(crate) async fn load_in_place<Q, R>(&mut self, query: Q) -> QueryResult<Vec<R>>
+    where
+        Q: Query<SqlType = Untyped> + QueryFragment<Sqlite> + QueryId + Send + 'static,
+        R: QueryableByName<Sqlite> + Send + 'static,
+    {
+        let (recording, comment) = self.watch.query::<Sqlite, _>(&query);
+        let recording = recording.map(started);
+        let result = match comment {
+            Some(comment) => self.inner.spawn_blocking(|conn| rows(conn, Commented { query, comment })).await,
+            None => self.inner.spawn_blocking(|conn| rows(conn, query)).await,
+        };
+        let read = result.as_ref().ok().and_then(|rows: &Vec<R>| u64::try_from(rows.len()).ok());
+        end(recording, &self.watch.failed, result.as_ref().err(), read);
+        result
+    }
+}
+
+fn rows<Q, R>(conn: &mut SqliteConnection, query: Q) -> QueryResult<Vec<R>>
+where
+    Q: Query<SqlType = Untyped> + QueryFragment<Sqlite> + QueryId,
+    R: QueryableByName<Sqlite>,
+{
+    // Copied if it is still there when the next one is read.
+    let row = |row: QueryResult<_>| R::build(&row?).map_err(QueryError::DeserializationError);
+    conn.load(query)?.map(row).collect()
 }
 
 impl<C: SimpleAsyncConnection + Send> SimpleAsyncConnection for Traced<C> {

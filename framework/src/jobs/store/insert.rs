@@ -231,7 +231,7 @@ pub async fn keys_in_use(conn: &mut Conn, kind: &str, keys: &[String]) -> Result
     }
     let full: Vec<_> = keys.iter().map(|key| name::unique_key(kind, key)).collect::<Result<_, _>>()?;
     let rows = json(&full.iter().map(|key| Key { held_key: key }).collect::<Vec<_>>())?;
-    let holders: Vec<Holder> = query!(conn, c => sql::<Holders>().text(rows).load(c).await)?;
+    let holders: Vec<Holder> = sql::<Holders>().text(rows).load(conn).await?;
     let held: HashSet<_> =
         holders.into_iter().filter(|holder| !holder.stale).map(|holder| holder.unique_key).collect();
     Ok(keys.iter().zip(full).filter(|(_, full)| held.contains(full)).map(|(key, _)| key.clone()).collect())
@@ -244,7 +244,7 @@ async fn meet_holders(
     done: &mut [Option<Enqueued>],
 ) -> Result<(), JobsError> {
     let keys = json(&by_key.keys().map(|key| Key { held_key: key }).collect::<Vec<_>>())?;
-    let holders: Vec<Holder> = query!(&mut *conn, c => sql::<Holders>().text(keys.clone()).load(c).await)?;
+    let holders: Vec<Holder> = sql::<Holders>().text(keys.clone()).load(conn).await?;
     if holders.iter().any(|holder| holder.stale) {
         query!(conn, c => sql::<Expire>().text(keys).execute(c).await)?;
     }
@@ -259,7 +259,7 @@ async fn meet_holders(
 async fn store(conn: &mut Conn, jobs: &[NewJob], which: &[usize]) -> Result<Vec<Stored>, JobsError> {
     let rows: Vec<_> = which.iter().map(|n| row(*n, &jobs[*n])).collect();
     let rows = json(&rows)?;
-    Ok(query!(conn, c => sql::<Insert>().text(rows).load(c).await)?)
+    Ok(sql::<Insert>().text(rows).load(conn).await?)
 }
 
 fn row(n: usize, job: &NewJob) -> Row<'_> {

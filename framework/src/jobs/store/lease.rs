@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
-use diesel_async::RunQueryDsl as _;
 use serde::Serialize;
 
 use super::insert::json;
@@ -14,7 +13,6 @@ use super::{count, micros, span_of, state_of};
 use crate::data::{Conn, DbError};
 use crate::jobs::carried::Carried;
 use crate::jobs::state::State;
-use crate::query;
 
 /// A lease on a job: what every write about it has to show. The token is the job's alone and grows with each lease, so
 /// whoever lost a lease can not write any more.
@@ -143,16 +141,13 @@ pub async fn lease(
     lease: Duration,
 ) -> Result<Vec<Leased>, DbError> {
     let (limit, lease) = (count(limit), micros(lease));
-    let mut rows: Vec<LeaseRow> = match conn {
+    let statement = match conn {
         Conn::Postgres(_) => {
-            let statement = sql::<Lease>().text(queue).number(limit).number(limit).text(worker).number(lease);
-            query!(conn, c => statement.load(c).await)?
+            sql::<Lease>().text(queue).number(limit).number(limit).text(worker).number(lease)
         }
-        Conn::Sqlite(_) => {
-            let statement = sql::<Lease>().text(worker).number(lease).text(queue).number(limit);
-            query!(conn, c => statement.load(c).await)?
-        }
+        Conn::Sqlite(_) => sql::<Lease>().text(worker).number(lease).text(queue).number(limit),
     };
+    let mut rows: Vec<LeaseRow> = statement.load(conn).await?;
     rows.sort_unstable_by_key(|row| (row.priority, row.run_at, row.id));
     Ok(rows.into_iter().map(leased).collect())
 }
@@ -189,7 +184,7 @@ pub async fn lease_suspects(
     let (from, to) = (i64::from(crashes.start), i64::from(crashes.end));
     let statement = sql::<LeaseSuspects>().text(queue).number(from).number(to).number(count(limit));
     let statement = statement.text(worker).number(micros(lease));
-    let mut rows: Vec<LeaseRow> = query!(conn, c => statement.load(c).await)?;
+    let mut rows: Vec<LeaseRow> = statement.load(conn).await?;
     rows.sort_unstable_by_key(|row| (row.run_at, row.id));
     Ok(rows.into_iter().map(leased).collect())
 }
@@ -214,7 +209,7 @@ struct SuspectRow {
 ///
 /// Those of the database.
 pub async fn suspect(conn: &mut Conn, queue: &str) -> Result<Option<u32>, DbError> {
-    let rows: Vec<SuspectRow> = query!(conn, c => sql::<Suspect>().text(queue).load(c).await)?;
+    let rows: Vec<SuspectRow> = sql::<Suspect>().text(queue).load(conn).await?;
     Ok(rows.into_iter().next().map(|row| small(row.crashes)))
 }
 
@@ -271,7 +266,7 @@ pub async fn heartbeat(conn: &mut Conn, held: &[Held], lease: Duration) -> Resul
         return Ok(Vec::new());
     }
     let statement = sql::<Heartbeat>().text(json(held)?).number(micros(lease));
-    query!(conn, c => statement.load(c).await)
+    statement.load(conn).await
 }
 
 /// What ran out first comes first, so jobs that run long and are kept can not hide those that nobody keeps. A job that
@@ -341,7 +336,7 @@ pub struct Rescued {
 /// Those of the database.
 pub async fn rescue(conn: &mut Conn, limit: usize, crashes: u32) -> Result<Vec<Rescued>, DbError> {
     let statement = sql::<Rescue>().number(count(limit)).number(i64::from(crashes));
-    let rows: Vec<RescueRow> = query!(conn, c => statement.load(c).await)?;
+    let rows: Vec<RescueRow> = statement.load(conn).await?;
     rows.into_iter()
         .map(|row| {
             let (state, crashes) = (state_of(&row.state)?, small(row.crashes));

@@ -5,14 +5,12 @@ use std::str::FromStr;
 
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
-use diesel_async::RunQueryDsl as _;
 
 use super::look::queues;
 use super::statement::{Statement, sql};
 use super::{count, state_of};
 use crate::data::{Conn, DbError};
 use crate::jobs::state::State;
-use crate::query;
 
 /// A job as it is stored. Times are microseconds since 1970 by the database's clock.
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
@@ -187,7 +185,7 @@ impl Statement for Ended {
 ///
 /// Those of the database.
 pub async fn get(conn: &mut Conn, id: i64) -> Result<Option<Record>, DbError> {
-    let rows: Vec<Record> = query!(conn, c => sql::<One>().number(id).load(c).await)?;
+    let rows: Vec<Record> = sql::<One>().number(id).load(conn).await?;
     Ok(rows.into_iter().next())
 }
 
@@ -235,11 +233,11 @@ async fn page(
             let Cursor { priority, place, id } = after.unwrap_or(START);
             let statement =
                 sql::<Waiting>().text(queue).number(priority).number(place).number(id).number(limit);
-            query!(conn, c => statement.load(c).await)
+            statement.load(conn).await
         }
         State::Running => {
             let Cursor { id, .. } = after.unwrap_or(END);
-            query!(conn, c => sql::<Running>().text(queue).number(id).number(limit).load(c).await)
+            sql::<Running>().text(queue).number(id).number(limit).load(conn).await
         }
         state => {
             let Cursor { place, id, .. } = after.unwrap_or(END);
@@ -250,7 +248,7 @@ async fn page(
                 .number(place)
                 .number(id)
                 .number(limit);
-            query!(conn, c => statement.load(c).await)
+            statement.load(conn).await
         }
     }
 }

@@ -82,11 +82,11 @@ impl Statement for RunningQueues {
 /// Those of the database.
 pub async fn queues(conn: &mut Conn, state: State) -> Result<Vec<String>, DbError> {
     let rows: Vec<QueueRow> = match state {
-        State::Available => query!(conn, c => sql::<WaitingQueues>().load(c).await)?,
-        State::Running => query!(conn, c => sql::<RunningQueues>().load(c).await)?,
+        State::Available => sql::<WaitingQueues>().load(conn).await?,
+        State::Running => sql::<RunningQueues>().load(conn).await?,
         state => {
             let statement = sql::<EndedQueues>().text(state.name()).text(state.name());
-            query!(conn, c => statement.load(c).await)?
+            statement.load(conn).await?
         }
     };
     Ok(rows.into_iter().map(|row| row.queue).collect())

@@ -39,7 +39,7 @@ impl Statement for Cancel {
 ///
 /// Those of the database.
 pub async fn cancel(conn: &mut Conn, id: i64) -> Result<Option<State>, DbError> {
-    let rows: Vec<StateRow> = query!(conn, c => sql::<Cancel>().number(id).load(c).await)?;
+    let rows: Vec<StateRow> = sql::<Cancel>().number(id).load(conn).await?;
     rows.into_iter().next().map(|row| state_of(&row.state)).transpose()
 }
 
@@ -92,7 +92,7 @@ async fn free(conn: &mut Conn, unique_key: &str) -> Result<bool, DbError> {
 /// Those of the database.
 pub async fn holder(conn: &mut Conn, unique_key: &str) -> Result<Option<i64>, DbError> {
     let keys = json(&[Key { held_key: unique_key }])?;
-    let holders: Vec<Holder> = query!(conn, c => sql::<Holders>().text(keys).load(c).await)?;
+    let holders: Vec<Holder> = sql::<Holders>().text(keys).load(conn).await?;
     Ok(holders.into_iter().next().map(|holder| holder.id))
 }
 

@@ -2,13 +2,11 @@
 
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Text};
-use diesel_async::RunQueryDsl as _;
 
 use super::count;
 use super::statement::{Statement, sql};
 use crate::data::{Conn, DbError};
 use crate::jobs::state::State;
-use crate::query;
 
 /// The first of the two comparisons is for SQLite, which does not find its way by the second.
 pub(super) struct Pick;
@@ -62,5 +60,5 @@ pub async fn pick(
         .number(id)
         .number(until)
         .number(count(limit));
-    query!(conn, c => statement.load(c).await)
+    statement.load(conn).await
 }

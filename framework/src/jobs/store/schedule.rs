@@ -56,7 +56,7 @@ struct TickRow {
 /// Those of the database.
 pub async fn last_ticks(conn: &mut Conn, schedules: &[&str]) -> Result<LastTicks, DbError> {
     let names = names(schedules.iter().chain(&[NOBODY]))?;
-    let rows: Vec<TickRow> = query!(conn, c => sql::<Ticks>().text(names).load(c).await)?;
+    let rows: Vec<TickRow> = sql::<Ticks>().text(names).load(conn).await?;
     let clock = rows.as_slice().first().map_or(DateTime::UNIX_EPOCH, |row| time(row.clock));
     let ticks = rows.into_iter().filter_map(|row| Some((row.name, time(row.last_tick?)))).collect();
     Ok(LastTicks { clock, ticks })

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Text};
-use diesel_async::RunQueryDsl as _;
 use serde::Serialize;
 
 use super::insert::json;
@@ -17,7 +16,6 @@ use super::statement::{Statement, sql};
 use super::{micros, state_of};
 use crate::data::{Conn, DbError};
 use crate::jobs::state::State;
-use crate::query;
 
 #[derive(QueryableByName)]
 struct Id {
@@ -46,7 +44,7 @@ pub async fn complete(conn: &mut Conn, held: &[Held]) -> Result<Vec<i64>, DbErro
         return Ok(Vec::new());
     }
     let statement = sql::<Complete>().text(json(held)?);
-    let rows: Vec<Id> = query!(conn, c => statement.load(c).await)?;
+    let rows: Vec<Id> = statement.load(conn).await?;
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
@@ -159,7 +157,7 @@ pub async fn settle(conn: &mut Conn, runs: &[Unfinished]) -> Result<Vec<Settled>
         })
         .collect();
     let statement = sql::<Settle>().text(json(&rows)?);
-    let rows: Vec<SettledRow> = query!(conn, c => statement.load(c).await)?;
+    let rows: Vec<SettledRow> = statement.load(conn).await?;
     rows.into_iter().map(|row| Ok(Settled { id: row.id, state: state_of(&row.state)? })).collect()
 }
 

@@ -2,12 +2,15 @@
 
 use std::marker::PhantomData;
 
-use diesel::QueryResult;
 use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
 use diesel::sql_types::{BigInt, HasSqlType, Text, Untyped};
 use diesel::sqlite::Sqlite;
+use diesel::{QueryResult, QueryableByName};
+
+use crate::data::{Conn, DbError};
+use crate::query;
 
 /// One statement. In its text stand
 ///
@@ -154,6 +157,33 @@ impl<S> Sql<S> {
     pub(super) fn text(mut self, value: impl Into<String>) -> Self {
         self.values.push(Value::Text(value.into()));
         self
+    }
+}
+
+/// What can be made of a row of either database.
+#[cfg(feature = "postgres")]
+pub(super) trait FromRow:
+    QueryableByName<Sqlite> + QueryableByName<diesel::pg::Pg> + Send + 'static
+{
+}
+
+#[cfg(feature = "postgres")]
+impl<R: QueryableByName<Sqlite> + QueryableByName<diesel::pg::Pg> + Send + 'static> FromRow for R {}
+
+/// What can be made of a row.
+#[cfg(not(feature = "postgres"))]
+pub(super) trait FromRow: QueryableByName<Sqlite> + Send + 'static {}
+
+#[cfg(not(feature = "postgres"))]
+impl<R: QueryableByName<Sqlite> + Send + 'static> FromRow for R {}
+
+impl<S: Statement> Sql<S> {
+    /// All rows that it answers with.
+    pub(super) async fn load<R: FromRow>(self, conn: &mut Conn) -> Result<Vec<R>, DbError> {
+        match conn {
+            Conn::Sqlite(conn) => Ok(conn.load_in_place(self).await?),
+            Conn::Postgres(_) => query!(conn, c => diesel_async::RunQueryDsl::load(self, c).await),
+        }
     }
 }
 

@@ -103,7 +103,7 @@ struct Name {
 ///
 /// Those of the database.
 pub async fn publishers(conn: &mut Conn) -> Result<Vec<String>, DbError> {
-    let rows: Vec<Name> = query!(conn, c => sql::<Publishers>().number(micros(LONG)).load(c).await)?;
+    let rows: Vec<Name> = sql::<Publishers>().number(micros(LONG)).load(conn).await?;
     Ok(rows.into_iter().map(|row| row.name).collect())
 }
 
@@ -144,7 +144,7 @@ impl InStream {
 /// Those of the database.
 pub async fn published(conn: &mut Conn, worker: &str, limit: usize) -> Result<Vec<InStream>, DbError> {
     let statement = sql::<Published>().number(micros(LONG)).text(worker).number(count(limit));
-    query!(conn, c => statement.load(c).await)
+    statement.load(conn).await
 }
 
 pub(super) struct Forsaken;
@@ -163,7 +163,7 @@ impl Statement for Forsaken {
 pub async fn forsaken(conn: &mut Conn, age: Duration, limit: usize) -> Result<Vec<InStream>, DbError> {
     let before = micros(TO_STREAM.saturating_sub(age));
     let statement = sql::<Forsaken>().number(micros(LONG)).number(before).number(count(limit));
-    query!(conn, c => statement.load(c).await)
+    statement.load(conn).await
 }
 
 /// As [`Heartbeat`](super::lease::Heartbeat), without prolonging: such a lease has no end.
@@ -189,7 +189,7 @@ pub async fn still_held(conn: &mut Conn, held: &[Held]) -> Result<Vec<Beat>, DbE
         return Ok(Vec::new());
     }
     let rows = json(held)?;
-    query!(conn, c => sql::<StillHeld>().text(rows).load(c).await)
+    sql::<StillHeld>().text(rows).load(conn).await
 }
 
 /// The row's new owner; where there is an end to its lease, that is over.
