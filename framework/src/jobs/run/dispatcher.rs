@@ -1,6 +1,5 @@
 //! The actor of a queue: leases its jobs, hands them to its workers, and writes down what became of them.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -11,19 +10,22 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::{mpsc, watch};
 
 use super::caution::Caution;
+use super::exchange::Exchange;
 use super::floor::{Floor, Stop};
 use super::pace::Pace;
 use super::signals::QueueSignals;
 use super::source::{Suspects, Turned};
 use super::stream::{Entry, EntryId, Feed, acknowledge};
 use super::waiting::Waiting;
-use super::worker::{Done, End, JobWorker, Outbox};
+use super::worker::{Done, End, JobWorker};
 use crate::actor;
 use crate::data::DbError;
 use crate::jobs::store::{Leased, Rate};
 
-/// Leased, or settled, at once at most.
-pub(super) const MOST: usize = 256;
+/// Leased at once at most.
+const MOST: usize = 256;
+/// Settled at once at most: more than are leased at once, here or for a stream, or ends would have to wait for leases.
+pub(super) const MOST_SETTLED: usize = 1024;
 /// How much work is leased ahead of the workers; no more than a full turn while the next full turn is under way.
 const AHEAD: Duration = Duration::from_millis(20);
 /// A job that no worker began within this is given back, for others to take.
@@ -35,7 +37,7 @@ pub(super) struct Dispatcher {
     pub(super) queue: Arc<str>,
     pub(super) signals: Arc<QueueSignals>,
     pub(super) workers: Vec<Addr<JobWorker>>,
-    pub(super) outbox: Arc<Outbox>,
+    pub(super) exchange: Arc<Exchange>,
     /// True once it has ended.
     pub(super) ended: watch::Sender<bool>,
 }
@@ -79,10 +81,8 @@ pub(super) struct Desk {
     pub(super) queue: Arc<str>,
     pub(super) signals: Arc<QueueSignals>,
     workers: Vec<Addr<JobWorker>>,
-    outbox: Arc<Outbox>,
+    exchange: Arc<Exchange>,
     pub(super) rate: Option<Rate>,
-    pub(super) idle: Vec<usize>,
-    pub(super) ready: VecDeque<Waiting>,
     pub(super) unsettled: Vec<Done>,
     pub(super) settling: Settling,
     /// Jobs are handed out by a stream; only those that a worker died over are leased here.
@@ -119,10 +119,8 @@ impl Desk {
             queue: Arc::clone(&of.queue),
             signals: Arc::clone(&of.signals),
             workers: of.workers.clone(),
-            outbox: Arc::clone(&of.outbox),
+            exchange: Arc::clone(&of.exchange),
             rate: of.floor.settings.rate_of(&of.queue),
-            idle: (0..of.workers.len()).rev().collect(),
-            ready: VecDeque::new(),
             unsettled: Vec::new(),
             settling: Settling::default(),
             is_fed: of.floor.stream.is_some(),
@@ -138,7 +136,7 @@ impl Desk {
 
     async fn dispatch(mut self, mut feed: Option<Feed>) {
         let floor = Arc::clone(&self.floor);
-        let (queue, outbox) = (Arc::clone(&self.queue), Arc::clone(&self.outbox));
+        let (queue, exchange) = (Arc::clone(&self.queue), Arc::clone(&self.exchange));
         let Some(bell) = floor.bells.get(&*queue) else { return };
         let mut stop = floor.stop.subscribe();
         floor.leave_alone(&queue);
@@ -152,7 +150,7 @@ impl Desk {
                 }
             } else {
                 self.give_back_waiting();
-                let at_rest = self.idle.len() == self.workers.len() && self.unsettled.is_empty();
+                let at_rest = self.exchange.is_at_rest() && self.unsettled.is_empty();
                 if at_rest && turning.is_none() && !feed.as_ref().is_some_and(Feed::reads) {
                     return;
                 }
@@ -179,7 +177,9 @@ impl Desk {
                         self.take_entry(entry, current);
                     }
                 }
-                () = outbox.filled.notified() => {}
+                // What has ended waits for the turn before it; what the workers take they take by themselves.
+                () = exchange.filled.notified(), if turning.is_none() => {}
+                () = exchange.wanted.notified(), if feed.is_some() => {}
                 () = bell.rung.notified() => {}
                 _ = stop.changed() => {}
                 () = tokio::time::sleep_until(wake_at.into()) => self.timer(),
@@ -189,15 +189,12 @@ impl Desk {
 
     /// Takes what the workers have done.
     fn gather(&mut self) {
-        let done = self.outbox.take();
+        let done = self.exchange.take_done();
         if done.is_empty() {
             return;
         }
         self.pace.count(done.len(), Instant::now());
-        for done in done {
-            self.idle.push(done.place);
-            self.unsettled.push(done);
-        }
+        self.unsettled.extend(done);
         // A run that completed its job by itself leaves nothing to write.
         let Self { unsettled, floor, ended, .. } = self;
         let mut suspects = 0;
@@ -215,7 +212,7 @@ impl Desk {
     pub(super) fn room(&self) -> usize {
         match self.floor.alone() {
             Some(_) => 0,
-            None => (self.idle.len() + self.pace.ahead()).saturating_sub(self.ready.len()).min(MOST),
+            None => self.exchange.room(self.pace.ahead()).min(MOST),
         }
     }
 
@@ -228,19 +225,17 @@ impl Desk {
         }
     }
 
-    fn hand_over(&mut self) {
-        while !self.ready.is_empty() {
-            let Some(place) = self.idle.pop() else { return };
-            let Some(waiting) = self.ready.pop_front() else { return };
-            let job = waiting.begin(&self.floor, &self.signals, place);
-            let _run = job.cx.clone().attach();
-            self.workers[place].do_send(job);
+    /// Wakes workers for what waits; those that have a job come by themselves.
+    fn hand_over(&self) {
+        while let Some((place, waiting)) = self.exchange.pair() {
+            let job = waiting.begin(&self.floor, &self.signals, &self.exchange, place);
+            job.send_to(&self.workers[place]);
         }
     }
 
     /// Gives back what waits for a worker.
     fn give_back_waiting(&mut self) {
-        self.unsettled.extend(self.ready.drain(..).map(Waiting::give_back));
+        self.unsettled.extend(self.exchange.take_ready().into_iter().map(Waiting::give_back));
     }
 
     fn timer(&mut self) {
@@ -249,14 +244,14 @@ impl Desk {
             self.due = true;
             self.poll_at = now + self.floor.settings.poll_interval;
         }
-        if self.ready.front().is_some_and(|waiting| waiting.until(STALE) <= now) {
+        if self.exchange.oldest_until(STALE).is_some_and(|stale| stale <= now) {
             self.give_back_waiting();
             self.pace.forget();
         }
     }
 
     fn wake_at(&self, turning: bool) -> Instant {
-        let stale = self.ready.front().map(|waiting| waiting.until(STALE));
+        let stale = self.exchange.oldest_until(STALE);
         let next = match self.pause_until {
             _ if turning => None,
             Some(until) => Some(until),
@@ -269,6 +264,6 @@ impl Desk {
     /// A job that was leased: its lease is kept from now on.
     pub(super) fn take_in(&mut self, leased: Leased, entry: Option<EntryId>) {
         let entry = entry.map(|entry| (Arc::clone(&self.queue), entry));
-        self.ready.push_back(Waiting::new(leased, entry, &self.floor, &self.outbox));
+        self.exchange.add(Waiting::new(leased, entry, &self.floor));
     }
 }

@@ -2,6 +2,7 @@
 
 mod caution;
 mod dispatcher;
+mod exchange;
 mod floor;
 mod forsaken;
 mod keeper;
@@ -40,12 +41,13 @@ use crate::actor::Actors;
 use crate::data::{Db, Redis};
 use crate::telemetry::Telemetry;
 use dispatcher::Dispatcher;
+use exchange::Exchange;
 use floor::{Floor, Stop, name_worker};
 use keeper::Keeper;
 use scheduler::Scheduler;
 use signals::{QueueSignals, Signals};
 use stream::Stream;
-use worker::{JobWorker, Outbox};
+use worker::JobWorker;
 
 pub(crate) use keeper::CHANNEL;
 #[cfg(feature = "testing")]
@@ -57,7 +59,8 @@ const LAST_TURN: Duration = Duration::from_millis(1500);
 /// Runs the jobs of some queues in this process.
 ///
 /// A dispatcher actor per queue leases jobs in batches and hands them, each in a mailbox of its own trace, to worker
-/// actors that run one at a time each; what became of them is written down in batches by the same units of work.
+/// actors that run one at a time each and take the next by themselves; what became of them is written down in batches by the
+/// same units of work.
 #[must_use = "the jobs are not given back unless it is drained"]
 pub struct Runner {
     floor: Arc<Floor>,
@@ -134,25 +137,27 @@ impl Runner {
         let threads: Vec<Arbiter> = (0..floor.settings.threads()).map(|_| actors.arbiter()).collect();
         let mut ended = Vec::new();
         for queue in queues {
-            let signals = Arc::new(QueueSignals::new(&queue));
-            let (of, with) = (Arc::clone(&floor), Arc::clone(&signals));
+            let (floor, signals) = (Arc::clone(&floor), Arc::new(QueueSignals::new(&queue)));
+            let workers = floor.settings.concurrency_of(&queue);
+            let exchange = Arc::new(Exchange::new(workers));
+            let (of, with, by) = (Arc::clone(&floor), Arc::clone(&signals), Arc::clone(&exchange));
             let pool = actors
-                .pool(format!("jobs.{queue}"), floor.settings.concurrency_of(&queue), move |_ctx| JobWorker {
+                .pool(format!("jobs.{queue}"), workers, move |_ctx| JobWorker {
                     floor: Arc::clone(&of),
                     signals: Arc::clone(&with),
+                    exchange: Arc::clone(&by),
                 })
                 .on_arbiters(threads.iter().map(Arbiter::handle))
                 .start();
             let (end, has_ended) = watch::channel(false);
             ended.push(has_ended);
-            let (floor, outbox) = (Arc::clone(&floor), Arc::<Outbox>::default());
             let _dispatcher = actors
                 .actor(format!("jobs.{queue}.dispatcher"), move |_ctx| Dispatcher {
                     floor: Arc::clone(&floor),
                     queue: Arc::clone(&queue),
                     signals: Arc::clone(&signals),
                     workers: pool.addrs().to_vec(),
-                    outbox: Arc::clone(&outbox),
+                    exchange: Arc::clone(&exchange),
                     ended: end.clone(),
                 })
                 .on(desk.handle())

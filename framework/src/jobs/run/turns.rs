@@ -7,7 +7,7 @@ use std::time::Instant;
 use futures_util::FutureExt as _;
 use opentelemetry::trace::{FutureExt as _, SpanContext, TraceContextExt as _};
 
-use super::dispatcher::{Desk, MOST, Settling, Turning};
+use super::dispatcher::{Desk, MOST_SETTLED, Settling, Turning};
 use super::floor::{Bell, Stop};
 use super::pause::next_pause;
 use super::source::{Suspects, Turn, Turned};
@@ -39,7 +39,7 @@ impl Desk {
         if self.unsettled.is_empty() && want == 0 && suspects == Suspects::None {
             return None;
         }
-        let settle = self.unsettled.len().min(MOST);
+        let settle = self.unsettled.len().min(MOST_SETTLED);
         let done: Vec<Done> = self.unsettled.drain(..settle).collect();
         self.floor.settle(done.iter().map(|done| done.held));
         let turn = Turn {

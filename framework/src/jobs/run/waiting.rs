@@ -1,10 +1,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::exchange::Exchange;
 use super::floor::{Entered, Floor};
 use super::signals::QueueSignals;
 use super::stream::EntryId;
-use super::worker::{Done, End, Outbox, Report, RunJob};
+use super::worker::{Done, End, Report, RunJob};
 use crate::jobs::context::Terms;
 use crate::jobs::policy::Policy;
 use crate::jobs::store::{Leased, Then};
@@ -16,21 +17,14 @@ use crate::jobs::store::{Leased, Then};
 pub(super) struct Waiting {
     leased: Box<Leased>,
     entered: Entered,
-    report: Report,
     since: Instant,
 }
 
 impl Waiting {
     /// Its lease is kept from now on; also what `entry`, the queue and the entry of its stream, says of it.
-    pub(super) fn new(
-        leased: Leased,
-        entry: Option<(Arc<str>, EntryId)>,
-        floor: &Floor,
-        outbox: &Arc<Outbox>,
-    ) -> Self {
-        let (held, suspect) = (leased.held(), leased.crashes > 0);
-        let report = Report { outbox: Arc::clone(outbox), place: 0, held, suspect, sent: false };
-        Self { entered: floor.enter(held, entry), leased: Box::new(leased), report, since: Instant::now() }
+    pub(super) fn new(leased: Leased, entry: Option<(Arc<str>, EntryId)>, floor: &Floor) -> Self {
+        let entered = floor.enter(leased.held(), entry);
+        Self { entered, leased: Box::new(leased), since: Instant::now() }
     }
 
     /// When it will have waited for this long.
@@ -39,8 +33,16 @@ impl Waiting {
     }
 
     /// What the worker at this place gets of it: its run, which begins now.
-    pub(super) fn begin(self, floor: &Floor, signals: &QueueSignals, place: usize) -> RunJob {
-        let Self { leased, entered, mut report, since } = self;
+    pub(super) fn begin(
+        self,
+        floor: &Floor,
+        signals: &QueueSignals,
+        exchange: &Arc<Exchange>,
+        place: usize,
+    ) -> RunJob {
+        let Self { leased, entered, since } = self;
+        let (held, suspect) = (leased.held(), leased.crashes > 0);
+        let report = Report { exchange: Arc::clone(exchange), place, held, suspect, sent: false };
         let unknown = Policy::default();
         let policy = floor.kinds.get(&leased.kind).map_or(&unknown, |kind| &kind.policy);
         let cx = floor.signals.pick_up(signals, &leased, since.elapsed(), policy);
@@ -50,21 +52,20 @@ impl Waiting {
             cancelled: entered.cancelled,
             settled: entered.settled,
         };
-        report.place = place;
         RunJob { leased, terms, cx, report }
     }
 
     /// What is to be written of it if it is not run.
-    pub(super) fn give_back(mut self) -> Done {
-        self.report.sent = true;
+    pub(super) fn give_back(self) -> Done {
         let end = End::Unfinished { then: Then::GiveBack, error: None };
-        let Report { held, suspect, .. } = self.report;
+        let (held, suspect) = (self.leased.held(), self.leased.crashes > 0);
         Done { place: 0, held, end, span: None, suspect }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
     use opentelemetry_sdk::trace::SdkTracerProvider;
 
     use super::*;
@@ -95,7 +96,7 @@ mod tests {
     }
 
     /// What surrounds a job, and the spans that are made.
-    fn on_a_floor(test: impl FnOnce(&Floor, &Arc<Outbox>, &Capture)) {
+    fn on_a_floor(test: impl FnOnce(&Floor, &Arc<Exchange>, &Capture)) {
         let capture = Capture::new();
         let traces = SdkTracerProvider::builder().with_span_processor(capture.clone()).build();
         let providers = Providers { traces: Some(traces), ..Providers::default() };
@@ -112,21 +113,21 @@ mod tests {
                 "worker".to_owned(),
                 &["notes".into()],
             );
-            test(&floor, &Arc::default(), &capture);
+            test(&floor, &Arc::new(Exchange::new(2)), &capture);
         });
     }
 
     #[test]
     fn only_a_run_that_begins_has_a_span() {
-        on_a_floor(|floor, outbox, capture| {
-            let done = Waiting::new(leased(1), None, floor, outbox).give_back();
+        on_a_floor(|floor, exchange, capture| {
+            let done = Waiting::new(leased(1), None, floor).give_back();
             assert_eq!((done.held.id, done.span), (1, None));
             assert!(capture.open().is_empty() && capture.spans().all().is_empty());
 
             let signals = QueueSignals::new(&"notes".into());
             let since = Instant::now().checked_sub(Duration::from_secs(2)).unwrap();
-            let waiting = Waiting { since, ..Waiting::new(leased(2), None, floor, outbox) };
-            let run = waiting.begin(floor, &signals, 3);
+            let waiting = Waiting { since, ..Waiting::new(leased(2), None, floor) };
+            let run = waiting.begin(floor, &signals, exchange, 3);
             assert_eq!(run.report.place, 3);
             assert_eq!(capture.open(), ["process notes"]);
             let spans = capture.spans();
@@ -137,9 +138,9 @@ mod tests {
 
     #[test]
     fn a_heartbeat_that_comes_while_a_job_is_settled_takes_no_lease_for_lost() {
-        on_a_floor(|floor, outbox, _| {
+        on_a_floor(|floor, _, _| {
             let (kept, settled) = (leased(1).held(), leased(2).held());
-            let waiting = [leased(1), leased(2)].map(|job| Waiting::new(job, None, floor, outbox));
+            let waiting = [leased(1), leased(2)].map(|job| Waiting::new(job, None, floor));
             floor.settle([settled]);
             assert_eq!(floor.hear(&[kept, settled], &[]), 1);
             let told = waiting.each_ref().map(|waiting| *waiting.entered.cancelled.borrow());
@@ -148,12 +149,62 @@ mod tests {
     }
 
     #[test]
-    fn a_job_whose_dispatcher_ends_is_given_back() {
-        on_a_floor(|floor, outbox, _| {
-            drop(Waiting::new(leased(1), None, floor, outbox));
-            let [done] = &outbox.take()[..] else { panic!("it is lost") };
-            assert!(matches!(done.end, End::Unfinished { then: Then::GiveBack, .. }));
-            assert_eq!(floor.in_hand(), 1, "its lease is kept until that is written");
+    fn what_waits_is_handed_over_in_its_order_to_whoever_is_idle_first() {
+        on_a_floor(|floor, exchange, _| {
+            let signals = QueueSignals::new(&"notes".into());
+            for id in 1..=5 {
+                exchange.add(Waiting::new(leased(id), None, floor));
+            }
+            assert_eq!((exchange.room(5), exchange.room(1)), (2, 0));
+            let begin = |(place, job): (usize, Waiting)| job.begin(floor, &signals, exchange, place);
+            let first = begin(exchange.pair().unwrap());
+            let second = begin(exchange.pair().unwrap());
+            assert_eq!((first.leased.id, first.report.place), (1, 0));
+            assert_eq!((second.leased.id, second.report.place), (2, 1));
+            assert!(exchange.pair().is_none(), "no worker is idle");
+
+            // A worker that has ended takes the next; the other holds up none.
+            let next = first.report.send(End::Completed, None).unwrap();
+            assert_eq!(next.leased.id, 3);
+            assert!(exchange.filled.notified().now_or_never().is_some());
+            let third = begin((0, next));
+            assert_eq!(third.report.send(End::Completed, None).unwrap().leased.id, 4);
+            assert!(exchange.filled.notified().now_or_never().is_none(), "it was told");
+
+            // One whose worker is gone with it is given back, and the place is free.
+            drop(second);
+            let done = exchange.take_done();
+            assert!(matches!(
+                done[2],
+                Done { place: 1, end: End::Unfinished { then: Then::GiveBack, .. }, .. }
+            ));
+            assert_eq!(exchange.pair().map(|(place, job)| (place, job.leased.id)), Some((1, 5)));
+            assert_eq!(floor.in_hand(), 5, "their leases are kept until their ends are written");
+        });
+    }
+
+    #[test]
+    fn more_is_wanted_before_the_last_job_is_taken() {
+        on_a_floor(|floor, exchange, _| {
+            let signals = QueueSignals::new(&"notes".into());
+            for id in 1..=6 {
+                exchange.add(Waiting::new(leased(id), None, floor));
+            }
+            let wanted = || exchange.wanted.notified().now_or_never().is_some();
+            let (place, mut job) = exchange.pair().unwrap();
+            let mut asked = Vec::new();
+            loop {
+                let run = job.begin(floor, &signals, exchange, place);
+                let next = run.report.send(End::Completed, None);
+                asked.push(wanted());
+                assert!(!exchange.is_at_rest(), "what has ended is not taken");
+                let Some(next) = next else { break };
+                job = next;
+            }
+            // With three left of the six, and when the worker is idle.
+            assert_eq!(asked, [false, true, false, false, false, true]);
+            exchange.take_done();
+            assert!(exchange.is_at_rest());
         });
     }
 }

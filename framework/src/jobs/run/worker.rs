@@ -4,14 +4,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, AtomicResponse, Handler, Message, WrapFuture as _};
+use actix::{
+    Actor, ActorFutureExt as _, Addr, AsyncContext as _, AtomicResponse, Handler, Message, WrapFuture as _,
+};
 use futures_util::FutureExt as _;
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
-use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::task::yield_now;
 
+use super::exchange::Exchange;
 use super::floor::{Floor, Stop};
 use super::signals::QueueSignals;
+use super::waiting::Waiting;
 use crate::actor;
 use crate::jobs::context::{Cancelled, JobContext, Terms};
 use crate::jobs::failure::JobError;
@@ -27,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct JobWorker {
     pub(super) floor: Arc<Floor>,
     pub(super) signals: Arc<QueueSignals>,
+    pub(super) exchange: Arc<Exchange>,
 }
 
 impl Actor for JobWorker {
@@ -44,27 +48,11 @@ pub(super) struct RunJob {
     pub(super) report: Report,
 }
 
-/// Where workers put what became of their jobs.
-#[derive(Default)]
-pub(super) struct Outbox {
-    done: Mutex<Vec<Done>>,
-    pub(super) filled: Notify,
-}
-
-impl Outbox {
-    pub(super) fn take(&self) -> Vec<Done> {
-        std::mem::take(&mut *self.done.lock())
-    }
-
-    fn put(&self, done: Done) {
-        let first = {
-            let mut all = self.done.lock();
-            all.push(done);
-            all.len() == 1
-        };
-        if first {
-            self.filled.notify_one();
-        }
+impl RunJob {
+    /// Sends it in its own trace.
+    pub(super) fn send_to(self, worker: &Addr<JobWorker>) {
+        let _run = self.cx.clone().attach();
+        worker.do_send(self);
     }
 }
 
@@ -106,7 +94,7 @@ impl End {
 
 /// Tells the dispatcher what became of a job, in any case.
 pub(super) struct Report {
-    pub(super) outbox: Arc<Outbox>,
+    pub(super) exchange: Arc<Exchange>,
     pub(super) place: usize,
     pub(super) held: Held,
     pub(super) suspect: bool,
@@ -114,9 +102,10 @@ pub(super) struct Report {
 }
 
 impl Report {
-    fn send(mut self, end: End, span: Option<SpanContext>) {
+    /// Brings the next job for this place, if one waits.
+    pub(super) fn send(mut self, end: End, span: Option<SpanContext>) -> Option<Waiting> {
         self.sent = true;
-        self.outbox.put(Done { place: self.place, held: self.held, end, span, suspect: self.suspect });
+        self.exchange.swap(Done { place: self.place, held: self.held, end, span, suspect: self.suspect })
     }
 }
 
@@ -126,7 +115,7 @@ impl Drop for Report {
             // Its worker was stopped before it began or before it ended: nobody's fault, and no attempt.
             let end = End::Unfinished { then: Then::GiveBack, error: None };
             let (place, held, suspect) = (self.place, self.held, self.suspect);
-            self.outbox.put(Done { place, held, end, span: None, suspect });
+            self.exchange.put(Done { place, held, end, span: None, suspect });
         }
     }
 }
@@ -135,8 +124,23 @@ impl Handler<RunJob> for JobWorker {
     type Result = AtomicResponse<Self, ()>;
 
     fn handle(&mut self, job: RunJob, _ctx: &mut actor::Context<Self>) -> Self::Result {
-        let work = perform(Arc::clone(&self.floor), Arc::clone(&self.signals), job);
-        AtomicResponse::new(Box::pin(work.into_actor(self)))
+        let (floor, signals) = (Arc::clone(&self.floor), Arc::clone(&self.signals));
+        let place = job.report.place;
+        let work = async move { perform(&floor, &signals, job).await };
+        let and_next = work.into_actor(self).then(move |next, worker, ctx| {
+            let has_next = next.is_some();
+            if let Some(next) = next {
+                next.begin(&worker.floor, &worker.signals, &worker.exchange, place).send_to(&ctx.address());
+            }
+            let pause = async move {
+                if has_next {
+                    // The thread has other workers.
+                    yield_now().await;
+                }
+            };
+            pause.into_actor(worker)
+        });
+        AtomicResponse::new(Box::pin(and_next))
     }
 }
 
@@ -151,7 +155,8 @@ pub(super) enum Failure {
     Stopped,
 }
 
-async fn perform(floor: Arc<Floor>, signals: Arc<QueueSignals>, job: RunJob) {
+/// Runs the job, and brings the next one, if one waits.
+async fn perform(floor: &Floor, signals: &QueueSignals, job: RunJob) -> Option<Waiting> {
     let RunJob { leased, terms, cx, report } = job;
     let ctx = JobContext::on_terms(&leased, &floor.db, terms);
     let began = Instant::now();
@@ -159,7 +164,7 @@ async fn perform(floor: Arc<Floor>, signals: Arc<QueueSignals>, job: RunJob) {
     let result = match kind {
         None => Err(Failure::Unknown),
         Some(kind) => match catch_unwind(AssertUnwindSafe(|| (kind.begin)(&leased.payload, ctx.clone()))) {
-            Ok(Ok(running)) => supervise(&floor, running, &ctx).await,
+            Ok(Ok(running)) => supervise(floor, running, &ctx).await,
             Ok(Err(error)) => Err(Failure::Unreadable(error)),
             Err(panic) => Err(Failure::Panicked(panic_message(&*panic).to_owned())),
         },
@@ -179,8 +184,8 @@ async fn perform(floor: Arc<Floor>, signals: Arc<QueueSignals>, job: RunJob) {
         _ => None,
     };
     tell(&end, shown, &leased);
-    floor.signals.ran(&signals, &cx, &leased.kind, took, shown);
-    report.send(end, span);
+    floor.signals.ran(signals, &cx, &leased.kind, took, shown);
+    report.send(end, span)
 }
 
 /// Runs the job to its end, or to that of its time.

@@ -18,7 +18,7 @@ use crate::jobs::run::pause::next_pause;
 use crate::jobs::store::{self, Leased, Then, Unfinished};
 
 /// Leased and published at once at most: enough to keep the workers busy while the database leases the next.
-const BATCH: usize = 1024;
+const BATCH: usize = 512;
 /// How much work stands in a stream with no worker yet: what the workers of this process did lately in this time.
 const AHEAD: Duration = Duration::from_millis(250);
 /// How long to wait for room in the stream when nobody says that there is some.
@@ -140,7 +140,7 @@ impl Outlet<'_> {
             return Ok(Next::In(ROOM));
         }
         let epoch = self.stream.epoch();
-        let (waiting, due) = join(self.publish(&batch), self.lease(epoch, room)).await;
+        let (now_waiting, due) = join(self.publish(&batch), self.lease(epoch, room)).await;
         // What was leased is published by the next step, whatever became of the batch before it.
         let leased = due.map(|due| {
             let interval = self.floor.settings.poll_interval;
@@ -149,7 +149,8 @@ impl Outlet<'_> {
             }
             self.leased = Batch { epoch, jobs: due.jobs };
         });
-        self.waiting = waiting?;
+        // It was not asked where nothing was published; the workers can only have taken some since it was.
+        self.waiting = Some(now_waiting?.unwrap_or(waiting));
         leased?;
         Ok(if self.leased.jobs.is_empty() { self.next } else { Next::Now })
     }
