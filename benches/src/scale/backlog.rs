@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use spanbox::data::{Conn, Db};
-use spanbox::jobs::store::{self, Leased};
+use spanbox::data::{Conn, Db, DbError};
+use spanbox::jobs::store::{self, Front, Leased};
 use spanbox::jobs::{self, Job, JobContext, JobError};
 use spanbox::testing::PgServer;
 
@@ -72,6 +72,7 @@ pub(super) async fn measure(
 /// Enqueues, leases and completes as many jobs, each time; what each of these takes, in microseconds a job, by the median.
 async fn turns(db: &Db, batch: usize) -> Result<[f64; 3], ScaleError> {
     let mut took = [const { Vec::new() }; 3];
+    let mut front = Front::new(Wait::QUEUE);
     for _ in 0..TURNS {
         let began = Instant::now();
         db.write(async move |conn: &mut Conn| {
@@ -80,11 +81,14 @@ async fn turns(db: &Db, batch: usize) -> Result<[f64; 3], ScaleError> {
         .await?;
         took[0].push(began.elapsed());
         let began = Instant::now();
-        let leased = db
+        // As a dispatcher does.
+        let mut to = front.clone();
+        let (leased, to) = db
             .write(async move |conn: &mut Conn| {
-                store::lease(conn, Wait::QUEUE, batch, "backlog", LEASE).await
+                Ok::<_, DbError>((store::lease_from(conn, &mut to, batch, "backlog", LEASE).await?, to))
             })
             .await?;
+        front = to;
         took[1].push(began.elapsed());
         let held: Vec<_> = leased.iter().map(Leased::held).collect();
         let began = Instant::now();

@@ -20,7 +20,7 @@ use super::waiting::Waiting;
 use super::worker::{Done, End, JobWorker};
 use crate::actor;
 use crate::data::DbError;
-use crate::jobs::store::{Leased, Rate};
+use crate::jobs::store::{Front, Leased, Rate};
 
 /// Leased at once at most.
 const MOST: usize = 256;
@@ -83,6 +83,7 @@ pub(super) struct Desk {
     workers: Vec<Addr<JobWorker>>,
     exchange: Arc<Exchange>,
     pub(super) rate: Option<Rate>,
+    pub(super) front: Front,
     pub(super) unsettled: Vec<Done>,
     pub(super) settling: Settling,
     /// Jobs are handed out by a stream; only those that a worker died over are leased here.
@@ -121,6 +122,7 @@ impl Desk {
             workers: of.workers.clone(),
             exchange: Arc::clone(&of.exchange),
             rate: of.floor.settings.rate_of(&of.queue),
+            front: Front::new(&*of.queue),
             unsettled: Vec::new(),
             settling: Settling::default(),
             is_fed: of.floor.stream.is_some(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::floor::Floor;
 use crate::data::{Conn, DbError};
-use crate::jobs::store::{self, Held, Leased, Rate, Settled, Unfinished};
+use crate::jobs::store::{self, Front, Held, Leased, Rate, Settled, Unfinished};
 
 /// What a dispatcher wants of the database in one unit of work.
 #[derive(Clone, Default)]
@@ -36,6 +36,8 @@ pub(super) struct Turned {
     pub(super) leased: Vec<Leased>,
     /// In how long the next job is due, if fewer were leased than wanted and one is known.
     pub(super) next_in: Option<Duration>,
+    /// How far the queue is leased, if it was.
+    pub(super) front: Option<Front>,
     /// No others are due than one that should be alone.
     pub(super) grave: bool,
 }
@@ -44,7 +46,7 @@ impl Turn {
     pub(super) async fn take(
         self,
         floor: &Floor,
-        queue: String,
+        mut front: Front,
         rate: Option<Rate>,
     ) -> Result<Turned, DbError> {
         let (worker, lease) = (floor.worker.clone(), floor.settings.lease);
@@ -61,20 +63,24 @@ impl Turn {
                 Suspects::Beside(limit) => {
                     let crashes = 1..last_crash;
                     turned.leased =
-                        store::lease_suspects(conn, &queue, crashes, limit, &worker, lease).await?;
+                        store::lease_suspects(conn, front.queue(), crashes, limit, &worker, lease).await?;
                     turned.grave = turned.leased.is_empty()
-                        && store::suspect(conn, &queue).await?.is_some_and(|crashes| crashes >= last_crash);
+                        && store::suspect(conn, front.queue())
+                            .await?
+                            .is_some_and(|crashes| crashes >= last_crash);
                 }
                 Suspects::Alone => {
                     let crashes = last_crash.max(1)..u32::MAX;
-                    turned.leased = store::lease_suspects(conn, &queue, crashes, 1, &worker, lease).await?;
+                    turned.leased =
+                        store::lease_suspects(conn, front.queue(), crashes, 1, &worker, lease).await?;
                 }
             }
             let left = want.saturating_sub(turned.leased.len());
             if left == 0 {
                 return Ok(turned);
             }
-            let due = store::due(conn, &queue, rate, left, &worker, lease).await?;
+            let due = store::due(conn, &mut front, rate, left, &worker, lease).await?;
+            turned.front = Some(front);
             turned.leased.extend(due.jobs);
             turned.next_in = due.next_in;
             Ok(turned)

@@ -57,9 +57,9 @@ impl Desk {
         self.settling = Settling { done, want, suspects };
         // What is said from now on is about jobs that this turn may not see.
         self.due = self.due && want == 0;
-        let (floor, queue, rate) = (Arc::clone(&self.floor), self.queue.to_string(), self.rate);
+        let (floor, front, rate) = (Arc::clone(&self.floor), self.front.clone(), self.rate);
         let turn = async move {
-            let turned = turn.take(&floor, queue, rate).await;
+            let turned = turn.take(&floor, front, rate).await;
             opentelemetry::Context::map_current(|cx| cx.span().end());
             turned
         };
@@ -77,6 +77,9 @@ impl Desk {
             self.pause = None;
         }
         self.settled(settling.done, &turned);
+        if let Some(front) = turned.front {
+            self.front = front;
+        }
         let leased = turned.leased.len();
         if settling.want > 0 {
             let now = Instant::now();

@@ -7,6 +7,7 @@ use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use serde::Serialize;
 
+use super::front::Front;
 use super::insert::json;
 use super::statement::{Statement, sql};
 use super::{count, micros, span_of, state_of};
@@ -61,18 +62,23 @@ impl Leased {
     }
 }
 
-/// A range of the index for each priority, so that jobs which are due later are never looked at. The ranges are read in
+/// A range of the index for each priority, so that jobs which are due later are never looked at, and on PostgreSQL not those
+/// before the [`Front`]. The ranges are read in
 /// turn and only as far as needed: the lateral join can be done in no other way.
+///
+/// A limit that PostgreSQL knows when it plans makes each plan look cheaper than the one that is kept for all limits, and it
+/// would plan each lease anew, which takes as long as the lease. So it is told by a query.
 pub(super) struct Lease;
 
 impl Statement for Lease {
     const SQL: &'static str = "\
         WITH ready AS MATERIALIZED ( \
-            SELECT j.id FROM generate_series(0, 9) AS p(priority) CROSS JOIN LATERAL ( \
+            SELECT j.id FROM unnest(CAST(? AS BIGINT[])) WITH ORDINALITY AS p(front, place) CROSS JOIN LATERAL ( \
                 SELECT id FROM spanbox_jobs \
-                WHERE queue = ? AND priority = p.priority AND state = 'available' AND run_at <= :now AND crashes = 0 \
-                ORDER BY run_at, id LIMIT ? :skip) AS j \
-            LIMIT ?) \
+                WHERE queue = ? AND priority = p.place - 1 AND state = 'available' AND run_at >= p.front \
+                    AND run_at <= :now AND crashes = 0 \
+                ORDER BY run_at, id LIMIT (SELECT ?) :skip) AS j \
+            LIMIT (SELECT ?)) \
         UPDATE spanbox_jobs SET state = 'running', attempt = attempt + 1, token = token + 1, started_at = :now, \
             worker = ?, lease_until = :now + ? \
         WHERE id IN (SELECT id FROM ready) \
@@ -140,14 +146,48 @@ pub async fn lease(
     worker: &str,
     lease: Duration,
 ) -> Result<Vec<Leased>, DbError> {
-    let (limit, lease) = (count(limit), micros(lease));
-    let statement = match conn {
+    lease_from(conn, &mut Front::new(queue), limit, worker, lease).await
+}
+
+/// As [`lease`], by one that leases from the queue again and again, and goes on where it ended.
+///
+/// # Errors
+///
+/// Those of the database. How far the queue is leased is not known then: keep the `front` of before.
+pub async fn lease_from(
+    conn: &mut Conn,
+    front: &mut Front,
+    limit: usize,
+    worker: &str,
+    lease: Duration,
+) -> Result<Vec<Leased>, DbError> {
+    let lease = micros(lease);
+    let mut rows: Vec<LeaseRow> = match conn {
         Conn::Postgres(_) => {
-            sql::<Lease>().text(queue).number(limit).number(limit).text(worker).number(lease)
+            let mut rows = Vec::new();
+            loop {
+                let was_ahead = front.is_ahead();
+                let (want, queue) = (limit - rows.len(), front.queue());
+                let statement = sql::<Lease>().text(front.array()).text(queue);
+                let statement = statement.number(count(want)).number(count(want)).text(worker).number(lease);
+                let found: Vec<LeaseRow> = statement.load(conn).await?;
+                let enough = found.len() >= want;
+                if enough {
+                    front.advance(found.iter().map(|row| (row.priority, row.run_at)));
+                } else {
+                    front.go_back();
+                }
+                rows.extend(found);
+                if enough || !was_ahead {
+                    break rows;
+                }
+            }
         }
-        Conn::Sqlite(_) => sql::<Lease>().text(worker).number(lease).text(queue).number(limit),
+        Conn::Sqlite(_) => {
+            let statement = sql::<Lease>().text(worker).number(lease).text(front.queue());
+            statement.number(count(limit)).load(conn).await?
+        }
     };
-    let mut rows: Vec<LeaseRow> = statement.load(conn).await?;
     rows.sort_unstable_by_key(|row| (row.priority, row.run_at, row.id));
     Ok(rows.into_iter().map(leased).collect())
 }

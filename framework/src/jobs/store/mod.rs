@@ -16,6 +16,7 @@
 //! # let _ = dead_letters;
 //! ```
 
+mod front;
 mod insert;
 mod lease;
 mod list;
@@ -35,8 +36,9 @@ use std::time::Duration;
 use crate::data::DbError;
 use crate::jobs::state::State;
 
+pub use front::Front;
 pub use insert::{Enqueued, NewJob, insert, keys_in_use};
-pub use lease::{Beat, Held, Leased, Rescued, heartbeat, lease, lease_suspects, rescue, suspect};
+pub use lease::{Beat, Held, Leased, Rescued, heartbeat, lease, lease_from, lease_suspects, rescue, suspect};
 pub use list::{Cursor, NoCursor, Record, get, list};
 pub use look::{Backlog, Count, backlog, clock, counts, queues};
 pub use manage::{cancel, discard, holder, prune, retry};

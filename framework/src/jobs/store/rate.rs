@@ -6,7 +6,8 @@ use diesel::QueryableByName;
 use diesel::sql_types::BigInt;
 use diesel_async::RunQueryDsl as _;
 
-use super::lease::{Leased, lease};
+use super::front::Front;
+use super::lease::{Leased, lease_from};
 use super::look::backlog;
 use super::micros;
 use super::statement::{Statement, sql};
@@ -62,13 +63,13 @@ impl Statement for Spend {
 /// Those of the database.
 pub async fn take(
     conn: &mut Conn,
-    queue: &str,
+    front: &mut Front,
     rate: Rate,
     limit: usize,
     worker: &str,
     time: Duration,
 ) -> Result<(Vec<Leased>, Option<Duration>), DbError> {
-    let row: BusyRow = query!(&mut *conn, c => sql::<Busy>().text(queue).get_result(c).await)?;
+    let row: BusyRow = query!(&mut *conn, c => sql::<Busy>().text(front.queue()).get_result(c).await)?;
     let interval = rate.interval();
     let bucket = interval.saturating_mul(i64::from(rate.jobs.max(1)));
     // Neither a clock that was set back nor a slower rate of before may stop the queue for longer than the bucket takes
@@ -76,10 +77,10 @@ pub async fn take(
     let busy_until = row.busy_until.clamp(row.clock, row.clock.saturating_add(bucket));
     let free = (row.clock + bucket - busy_until) / interval;
     let limit = limit.min(usize::try_from(free).unwrap_or(0));
-    let jobs = if limit == 0 { Vec::new() } else { lease(conn, queue, limit, worker, time).await? };
+    let jobs = if limit == 0 { Vec::new() } else { lease_from(conn, front, limit, worker, time).await? };
     let begun = i64::try_from(jobs.len()).unwrap_or(i64::MAX);
     if begun > 0 || busy_until < row.busy_until {
-        let spend = sql::<Spend>().number(busy_until + interval * begun).text(queue);
+        let spend = sql::<Spend>().number(busy_until + interval * begun).text(front.queue());
         query!(conn, c => spend.execute(c).await)?;
     }
     let wait = busy_until + interval * (begun + 1) - (row.clock + bucket);
@@ -102,18 +103,18 @@ pub struct Due {
 /// Those of the database.
 pub async fn due(
     conn: &mut Conn,
-    queue: &str,
+    front: &mut Front,
     rate: Option<Rate>,
     limit: usize,
     worker: &str,
     time: Duration,
 ) -> Result<Due, DbError> {
     let (jobs, mut next_in) = match rate {
-        None => (lease(conn, queue, limit, worker, time).await?, None),
-        Some(rate) => take(conn, queue, rate, limit, worker, time).await?,
+        None => (lease_from(conn, front, limit, worker, time).await?, None),
+        Some(rate) => take(conn, front, rate, limit, worker, time).await?,
     };
     if jobs.len() < limit && next_in.is_none() {
-        next_in = backlog(conn, queue, 1).await?.next_in;
+        next_in = backlog(conn, front.queue(), 1).await?.next_in;
     }
     Ok(Due { jobs, next_in })
 }

@@ -10,6 +10,7 @@ on_both!(
     what_is_due_later_waits_and_does_not_hide_what_is_due,
     a_queue_gives_only_its_own,
     two_leasers_never_get_one_job,
+    who_goes_on_leasing_gets_what_comes_back_behind_the_front,
     a_heartbeat_prolongs_only_what_is_held,
     a_lease_that_ran_out_is_rescued_and_one_that_is_kept_is_not,
     long_jobs_that_are_kept_do_not_hide_an_orphan,
@@ -70,6 +71,47 @@ async fn two_leasers_never_get_one_job(fixture: Fixture) {
     join_all((0..64).map(leaser)).await;
     assert_eq!(seen.borrow().len(), 1000);
     assert_eq!(fixture.number("SELECT COUNT(*) AS number FROM spanbox_jobs WHERE token <> 1").await, 0);
+}
+
+async fn who_goes_on_leasing_gets_what_comes_back_behind_the_front(fixture: Fixture) {
+    let mut ids = Vec::new();
+    for due in 1..=8 {
+        let id = fixture.enqueue(note("x").priority(if due <= 4 { 0 } else { 5 })).await.id;
+        fixture.sql(format!("UPDATE spanbox_jobs SET run_at = {due} WHERE id = {id}")).await;
+        ids.push(id);
+    }
+    let mut front = store::Front::new("notes");
+    let mut lease = async |limit: usize, aged: bool| {
+        if aged {
+            front.age();
+        }
+        let mut from = front.clone();
+        let (jobs, to) = fixture
+            .write(async move |conn: &mut Conn| {
+                Ok((store::lease_from(conn, &mut from, limit, "w1", LEASE).await?, from))
+            })
+            .await;
+        front = to;
+        jobs.into_iter().map(|job| job.id).collect::<Vec<_>>()
+    };
+    let comes_back = async |id: i64| {
+        let back = "state = 'available', lease_until = NULL, worker = NULL";
+        fixture.sql(format!("UPDATE spanbox_jobs SET {back} WHERE id = {id}")).await;
+    };
+    assert_eq!(lease(2, false).await, ids[..2]);
+    assert_eq!(lease(3, false).await, ids[2..5]);
+    comes_back(ids[0]).await;
+    // Only PostgreSQL has reason not to look for it at once.
+    let mut next = [ids[5], ids[0]];
+    if fixture.db.backend() == crate::data::Backend::Sqlite {
+        next.reverse();
+    }
+    assert_eq!(lease(1, false).await, next[..1]);
+    assert_eq!(lease(1, true).await, next[1..], "it does not wait longer");
+    assert_eq!(lease(1, false).await, [ids[6]]);
+    comes_back(ids[4]).await;
+    assert_eq!(lease(5, false).await, [ids[4], ids[7]], "nor once there is little else");
+    assert!(lease(5, false).await.is_empty());
 }
 
 async fn a_heartbeat_prolongs_only_what_is_held(fixture: Fixture) {

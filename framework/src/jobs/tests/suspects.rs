@@ -100,7 +100,8 @@ async fn what_is_rescued_after_the_suspect_is_not_to_blame_either(fixture: Fixtu
 async fn take(fixture: &Fixture, rate: Rate, limit: usize) -> (usize, Option<Duration>) {
     fixture
         .write(async move |conn: &mut Conn| {
-            let (jobs, wait) = store::take(conn, "notes", rate, limit, "w1", LEASE).await?;
+            let mut front = store::Front::new("notes");
+            let (jobs, wait) = store::take(conn, &mut front, rate, limit, "w1", LEASE).await?;
             Ok((jobs.len(), wait))
         })
         .await

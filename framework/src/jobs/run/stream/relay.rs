@@ -15,7 +15,7 @@ use crate::jobs::error::JobsError;
 use crate::jobs::run::floor::{Floor, Stop};
 use crate::jobs::run::pace::Pace;
 use crate::jobs::run::pause::next_pause;
-use crate::jobs::store::{self, Leased, Then, Unfinished};
+use crate::jobs::store::{self, Front, Leased, Then, Unfinished};
 
 /// Leased and published at once at most: enough to keep the workers busy while the database leases the next.
 const BATCH: usize = 512;
@@ -52,6 +52,7 @@ async fn relay(floor: &Floor, stream: &Stream, queue: &Arc<str>) {
         pace: Pace::new(AHEAD, WINDOW, Instant::now()),
         least: 2 * floor.settings.concurrency_of(queue),
         leased: Batch::default(),
+        front: Front::new(&**queue),
         waiting: None,
         next: Next::Now,
     };
@@ -107,6 +108,8 @@ struct Outlet<'a> {
     least: usize,
     /// To be published in the next step.
     leased: Batch,
+    /// How far the queue is leased.
+    front: Front,
     /// How many jobs had no worker yet when the stream was last asked.
     waiting: Option<usize>,
     /// When the database may have more.
@@ -142,7 +145,8 @@ impl Outlet<'_> {
         let epoch = self.stream.epoch();
         let (now_waiting, due) = join(self.publish(&batch), self.lease(epoch, room)).await;
         // What was leased is published by the next step, whatever became of the batch before it.
-        let leased = due.map(|due| {
+        let leased = due.map(|(due, front)| {
+            self.front = front;
             let interval = self.floor.settings.poll_interval;
             if due.jobs.len() < room {
                 self.next = Next::In(due.next_in.map_or(interval, |next| next.min(interval)));
@@ -155,14 +159,16 @@ impl Outlet<'_> {
         Ok(if self.leased.jobs.is_empty() { self.next } else { Next::Now })
     }
 
-    async fn lease(&self, epoch: i64, want: usize) -> Result<store::Due, DbError> {
+    async fn lease(&self, epoch: i64, want: usize) -> Result<(store::Due, Front), DbError> {
+        let mut front = self.front.clone();
         if want == 0 {
-            return Ok(store::Due::default());
+            return Ok((store::Due::default(), front));
         }
         let lease = store::stream_lease(epoch, &self.stream.worker);
-        let (name, rate) = (self.queue.to_string(), self.floor.settings.rate_of(self.queue));
-        let due =
-            async move |conn: &mut Conn| store::due(conn, &name, rate, want, &lease, store::TO_STREAM).await;
+        let rate = self.floor.settings.rate_of(self.queue);
+        let due = async move |conn: &mut Conn| {
+            Ok((store::due(conn, &mut front, rate, want, &lease, store::TO_STREAM).await?, front))
+        };
         self.floor.db.write(due).await
     }
 
