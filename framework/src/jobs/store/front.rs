@@ -35,8 +35,8 @@ impl Front {
         &self.queue
     }
 
-    /// Whether what is due may be behind it.
-    pub(super) fn is_ahead(&mut self) -> bool {
+    /// Goes back to the beginning if that was long ago, and tells whether what is due may be behind it.
+    pub(super) fn look_back(&mut self) -> bool {
         if self.since.is_some_and(|since| since.elapsed() >= LOOK_BACK) {
             self.go_back();
         }
@@ -79,13 +79,13 @@ mod tests {
     #[test]
     fn each_priority_has_its_own_and_all_go_back_in_time() {
         let mut front = Front::new("notes");
-        assert!(!front.is_ahead());
+        assert!(!front.look_back());
         front.advance([(0, 7), (9, 5), (9, 3)]);
-        assert!(front.is_ahead());
+        assert!(front.look_back());
         let none = i64::MIN;
         assert_eq!(front.array(), format!("{{7,{none},{none},{none},{none},{none},{none},{none},{none},5}}"));
         front.age();
-        assert!(!front.is_ahead());
+        assert!(!front.look_back());
         assert_eq!(front.array(), Front::new("notes").array());
     }
 }

@@ -63,8 +63,7 @@ impl Leased {
 }
 
 /// A range of the index for each priority, so that jobs which are due later are never looked at, and on PostgreSQL not those
-/// before the [`Front`]. The ranges are read in
-/// turn and only as far as needed: the lateral join can be done in no other way.
+/// before the [`Front`]. The ranges are read in turn and only as far as needed: the lateral join can be done in no other way.
 ///
 /// A limit that PostgreSQL knows when it plans makes each plan look cheaper than the one that is kept for all limits, and it
 /// would plan each lease anew, which takes as long as the lease. So it is told by a query.
@@ -166,7 +165,7 @@ pub async fn lease_from(
         Conn::Postgres(_) => {
             let mut rows = Vec::new();
             loop {
-                let was_ahead = front.is_ahead();
+                let is_ahead = front.look_back();
                 let (want, queue) = (limit - rows.len(), front.queue());
                 let statement = sql::<Lease>().text(front.array()).text(queue);
                 let statement = statement.number(count(want)).number(count(want)).text(worker).number(lease);
@@ -178,7 +177,7 @@ pub async fn lease_from(
                     front.go_back();
                 }
                 rows.extend(found);
-                if enough || !was_ahead {
+                if enough || !is_ahead {
                     break rows;
                 }
             }
