@@ -7,7 +7,7 @@ use diesel::QueryableByName;
 use diesel::sql_types::BigInt;
 use diesel_async::RunQueryDsl as _;
 use spanbox::data::{Conn, Db, DbError, query};
-use spanbox::jobs::store::{self, Held, Leased};
+use spanbox::jobs::store::{self, Front, Held, Leased};
 use spanbox::telemetry::Telemetry;
 
 use super::place::{Place, Places, Store, completed, settle};
@@ -42,13 +42,13 @@ async fn turns(
     let place = places.fresh(store).await?;
     let db = filled(&place, store).await?;
     let (start, cpu) = (Instant::now(), machine::cpu_time());
-    let mut held: Vec<Held> = Vec::new();
+    let (mut held, mut front): (Vec<Held>, _) = (Vec::new(), Front::new("noops"));
     loop {
-        held = db
+        (held, front) = db
             .write(async move |conn: &mut Conn| {
                 store::complete(conn, &held).await?;
-                let leased = store::lease(conn, "noops", batch, "bare", LEASE).await?;
-                Ok::<_, DbError>(leased.iter().map(Leased::held).collect())
+                let leased = store::lease_from(conn, &mut front, batch, "bare", LEASE).await?;
+                Ok::<_, DbError>((leased.iter().map(Leased::held).collect(), front))
             })
             .await?;
         if held.is_empty() {

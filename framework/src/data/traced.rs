@@ -233,7 +233,7 @@ where
     Q: Query<SqlType = Untyped> + QueryFragment<Sqlite> + QueryId,
     R: QueryableByName<Sqlite>,
 {
-    // Copied if it is still there when the next one is read.
+    // Each is dropped before the next is read, which copies one that is still there.
     let row = |row: QueryResult<_>| R::build(&row?).map_err(QueryError::DeserializationError);
     conn.load(query)?.map(row).collect()
 }

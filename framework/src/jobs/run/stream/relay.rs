@@ -153,7 +153,8 @@ impl Outlet<'_> {
             }
             self.leased = Batch { epoch, jobs: due.jobs };
         });
-        // It was not asked where nothing was published; the workers can only have taken some since it was.
+        // It was not asked where nothing was published; since it was, the workers have taken some, and other processes may
+        // have published a batch.
         self.waiting = Some(now_waiting?.unwrap_or(waiting));
         leased?;
         Ok(if self.leased.jobs.is_empty() { self.next } else { Next::Now })
