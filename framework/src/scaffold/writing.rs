@@ -37,7 +37,7 @@ impl Writing {
         file.write_all(text.as_bytes())
     }
 
-    /// Makes a directory and those above it.
+    /// Makes a directory and those above it. One that somebody else makes meanwhile is theirs, and will do as well.
     fn make(&mut self, directory: &Path) -> io::Result<()> {
         if directory.as_os_str().is_empty() || directory.is_dir() {
             return Ok(());
@@ -45,8 +45,11 @@ impl Writing {
         if let Some(above) = directory.parent() {
             self.make(above)?;
         }
-        fs::create_dir(directory)?;
-        self.directories.push(directory.to_owned());
+        match fs::create_dir(directory) {
+            Ok(()) => self.directories.push(directory.to_owned()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && directory.is_dir() => {}
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 
@@ -148,6 +151,27 @@ mod tests {
         assert_eq!(fs::read_to_string(path("old")).unwrap(), "before");
         assert_eq!(names(directory.path()), BTreeSet::from(["b".to_owned(), "old".to_owned()]));
         assert_eq!(names(&path("b")), BTreeSet::from(["other".to_owned()]));
+    }
+
+    #[test]
+    fn several_at_once_write_below_the_same_new_directory() {
+        for _ in 0..100 {
+            let directory = tempfile::tempdir().unwrap();
+            let path = |name: &str| directory.path().join("a/b").join(name);
+            let start = std::sync::Barrier::new(4);
+            std::thread::scope(|scope| {
+                for name in ["one", "two", "three", "four"] {
+                    let (path, start) = (path(name), &start);
+                    scope.spawn(move || {
+                        let mut writing = Writing::default();
+                        start.wait();
+                        writing.stage(&path, "new", true).unwrap();
+                        writing.put().unwrap();
+                    });
+                }
+            });
+            assert_eq!(names(&directory.path().join("a/b")).len(), 4);
+        }
     }
 
     #[test]
