@@ -10,12 +10,13 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::{mpsc, watch};
 
 use super::caution::Caution;
+use super::delivery::Delivery;
 use super::exchange::Exchange;
 use super::floor::{Floor, Stop};
 use super::pace::Pace;
 use super::signals::QueueSignals;
 use super::source::{Suspects, Turned};
-use super::stream::{Entry, EntryId, Feed, acknowledge};
+use super::stream::{Entry, Feed, acknowledge};
 use super::waiting::Waiting;
 use super::worker::{Done, End, JobWorker};
 use crate::actor;
@@ -46,7 +47,7 @@ impl Actor for Dispatcher {
     type Context = actor::Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let (name, entries) = mpsc::unbounded_channel();
+        let (name, ended) = mpsc::unbounded_channel();
         let desk = Desk::new(self, name);
         let stop = self.floor.stop.subscribe();
         let (stream, queue) = (self.floor.stream.clone(), Arc::clone(&self.queue));
@@ -55,7 +56,7 @@ impl Actor for Dispatcher {
             .map(|stream| Feed::new(stream, Arc::clone(&queue), stop.clone(), self.floor.db.clone()));
         let acknowledged = async move {
             if let Some(stream) = stream {
-                acknowledge(stream, queue, entries, stop).await;
+                acknowledge(stream, queue, ended, stop).await;
             }
         };
         let ended = self.ended.clone();
@@ -100,20 +101,20 @@ pub(super) struct Desk {
     pub(super) pace: Pace,
 }
 
-/// Where the entries of jobs that have ended go.
-pub(super) struct Ended(mpsc::UnboundedSender<EntryId>);
+/// Where what has ended of a stream goes.
+pub(super) struct Ended(mpsc::UnboundedSender<Arc<Delivery>>);
 
 impl Ended {
-    pub(super) fn extend(&self, entries: impl IntoIterator<Item = EntryId>) {
-        for entry in entries {
+    pub(super) fn extend(&self, deliveries: impl IntoIterator<Item = Arc<Delivery>>) {
+        for delivery in deliveries {
             // Nobody listens any more where the process is about to end.
-            let _ = self.0.send(entry);
+            let _ = self.0.send(delivery);
         }
     }
 }
 
 impl Desk {
-    fn new(of: &Dispatcher, ended: mpsc::UnboundedSender<EntryId>) -> Self {
+    fn new(of: &Dispatcher, ended: mpsc::UnboundedSender<Arc<Delivery>>) -> Self {
         let now = Instant::now();
         Self {
             floor: Arc::clone(&of.floor),
@@ -218,12 +219,19 @@ impl Desk {
         }
     }
 
-    /// A job that the stream delivered. One that was published before Redis had lost something is due again elsewhere.
+    /// Jobs that the stream delivered. Those that were published before Redis had lost something are due again elsewhere.
     fn take_entry(&mut self, entry: Entry, current: bool) {
-        match entry.job {
-            Some((_, job)) if current && self.floor.has(job.held()) => {}
-            Some((_, job)) if current => self.take_in(job, Some(entry.id)),
-            _ => self.ended.extend([entry.id]),
+        let jobs = if current { entry.jobs } else { Vec::new() };
+        // What is delivered again was taken in whole, and ends with the last that is still in hand.
+        if self.floor.has_any_of(jobs.iter().map(Leased::held)) {
+            return;
+        }
+        let delivery = Delivery::new(&self.queue, entry.id, jobs.len());
+        if jobs.is_empty() {
+            self.ended.extend([Arc::clone(&delivery)]);
+        }
+        for job in jobs {
+            self.take_in(job, Some(Arc::clone(&delivery)));
         }
     }
 
@@ -264,8 +272,7 @@ impl Desk {
     }
 
     /// A job that was leased: its lease is kept from now on.
-    pub(super) fn take_in(&mut self, leased: Leased, entry: Option<EntryId>) {
-        let entry = entry.map(|entry| (Arc::clone(&self.queue), entry));
-        self.exchange.add(Waiting::new(leased, entry, &self.floor));
+    pub(super) fn take_in(&mut self, leased: Leased, delivery: Option<Arc<Delivery>>) {
+        self.exchange.add(Waiting::new(leased, delivery, &self.floor));
     }
 }

@@ -6,8 +6,9 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
+use super::delivery::Delivery;
 use super::signals::Signals;
-use super::stream::{EntryId, Stream};
+use super::stream::Stream;
 use crate::data::Db;
 use crate::jobs::context::Cancelled;
 use crate::jobs::kinds::Kinds;
@@ -84,8 +85,8 @@ struct Alone {
 /// A job that this process has a lease on.
 struct InHand {
     held: Held,
-    /// Where it stands in a stream, if it was handed out by one.
-    entry: Option<(Arc<str>, EntryId)>,
+    /// What brought it, if it was handed out by a stream.
+    delivery: Option<Arc<Delivery>>,
     cancel: watch::Sender<Option<Cancelled>>,
     settled: Arc<AtomicBool>,
     /// Its end is being written.
@@ -123,16 +124,16 @@ impl Floor {
     }
 
     /// Notes that a job was leased: its lease is kept from now on.
-    pub(super) fn enter(&self, held: Held, entry: Option<(Arc<str>, EntryId)>) -> Entered {
+    pub(super) fn enter(&self, held: Held, delivery: Option<Arc<Delivery>>) -> Entered {
         let (cancel, cancelled) = watch::channel(None);
         let settled = Arc::<AtomicBool>::default();
         let entered = Entered { cancelled, settled: Arc::clone(&settled) };
-        self.in_hand.lock().insert(held.id, InHand { held, entry, cancel, settled, settling: false });
+        self.in_hand.lock().insert(held.id, InHand { held, delivery, cancel, settled, settling: false });
         entered
     }
 
-    /// Notes that a job is no longer this process's, and tells where it stood in a stream.
-    pub(super) fn leave(&self, held: Held) -> Option<EntryId> {
+    /// Notes that a job is no longer this process's, and tells what has ended with it of a stream.
+    pub(super) fn leave(&self, held: Held) -> Option<Arc<Delivery>> {
         let mut in_hand = self.in_hand.lock();
         let same = in_hand.get(&held.id).is_some_and(|job| job.held == held);
         let left = if same { in_hand.remove(&held.id) } else { None };
@@ -145,7 +146,7 @@ impl Floor {
             Some(_) if in_hand.is_empty() => self.bells.values().for_each(|bell| bell.rung.notify_one()),
             _ => {}
         }
-        left.and_then(|job| job.entry).map(|(_, entry)| entry)
+        left.and_then(|job| job.delivery).and_then(Delivery::leave)
     }
 
     /// The ends of these jobs are being written: that tells whether their leases were held, and nothing else.
@@ -160,17 +161,24 @@ impl Floor {
 
     /// What is held on a lease of the database.
     pub(super) fn leased(&self) -> Vec<Held> {
-        self.in_hand.lock().values().filter(|job| job.entry.is_none()).map(|job| job.held).collect()
+        self.in_hand.lock().values().filter(|job| job.delivery.is_none()).map(|job| job.held).collect()
     }
 
-    /// What was handed out by streams, with the queue and the entry.
-    pub(super) fn delivered(&self) -> (Vec<Held>, Vec<(Arc<str>, EntryId)>) {
+    /// What was handed out by streams, and what brought it.
+    pub(super) fn delivered(&self) -> (Vec<Held>, Vec<Arc<Delivery>>) {
         let in_hand = self.in_hand.lock();
-        in_hand.values().filter_map(|job| Some((job.held, job.entry.clone()?))).unzip()
+        let of_streams =
+            in_hand.values().filter_map(|job| Some((job.held, Arc::clone(job.delivery.as_ref()?))));
+        let (held, mut deliveries): (Vec<_>, Vec<_>) = of_streams.unzip();
+        drop(in_hand);
+        deliveries.sort_unstable_by_key(Arc::as_ptr);
+        deliveries.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        (held, deliveries)
     }
 
-    pub(super) fn has(&self, held: Held) -> bool {
-        self.in_hand.lock().get(&held.id).is_some_and(|job| job.held == held)
+    pub(super) fn has_any_of(&self, jobs: impl IntoIterator<Item = Held>) -> bool {
+        let in_hand = self.in_hand.lock();
+        jobs.into_iter().any(|held| in_hand.get(&held.id).is_some_and(|job| job.held == held))
     }
 
     pub(super) fn in_hand(&self) -> usize {

@@ -7,16 +7,15 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
+use super::delivery::{Delivery, EntryId};
 use super::floor::{Floor, Stop};
 use crate::data::{Db, Redis, RedisError};
 use crate::jobs::error::JobsError;
 use crate::jobs::store::Leased;
 
-pub(super) type EntryId = String;
-
 pub(super) struct Entry {
     pub(super) id: EntryId,
-    pub(super) job: Option<(i64, Leased)>,
+    pub(super) jobs: Vec<Leased>,
 }
 
 pub(super) struct Stream(Infallible);
@@ -30,7 +29,7 @@ impl Stream {
         match self.0 {}
     }
 
-    pub(super) async fn beat(&self, _: Duration, _: &[(Arc<str>, EntryId)]) -> Result<(), RedisError> {
+    pub(super) async fn beat(&self, _: Duration, _: &[Arc<Delivery>]) -> Result<(), RedisError> {
         match self.0 {}
     }
 
@@ -66,7 +65,7 @@ impl Feed {
 pub(super) async fn acknowledge(
     stream: Arc<Stream>,
     _: Arc<str>,
-    _: mpsc::UnboundedReceiver<EntryId>,
+    _: mpsc::UnboundedReceiver<Arc<Delivery>>,
     _: watch::Receiver<Stop>,
 ) {
     match stream.0 {}

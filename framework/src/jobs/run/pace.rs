@@ -1,5 +1,8 @@
 use std::time::{Duration, Instant};
 
+/// So many jobs tell how fast the workers are, however soon they were done.
+const ENOUGH: u32 = 64;
+
 /// How fast a queue's workers are, for how much to have ready ahead of them: as many as they did lately in a time. Of
 /// jobs that take longer none are, so that those which wait are there for other processes, and in their order.
 pub(super) struct Pace {
@@ -25,7 +28,7 @@ impl Pace {
     pub(super) fn count(&mut self, done: usize, now: Instant) {
         self.done = self.done.saturating_add(u32::try_from(done).unwrap_or(u32::MAX));
         let elapsed = now.saturating_duration_since(self.since);
-        if elapsed < self.time / 4 {
+        if elapsed < self.time / 4 && (self.done < ENOUGH || elapsed.is_zero()) {
             return;
         }
         let ahead = f64::from(self.done) * self.time.as_secs_f64() / elapsed.as_secs_f64();
@@ -53,6 +56,10 @@ mod tests {
         assert_eq!(pace.ahead(), 0, "too early to tell");
         pace.count(92, at(10));
         assert_eq!(pace.ahead(), 200);
+        pace.count(63, at(11));
+        assert_eq!(pace.ahead(), 200, "too few to tell");
+        pace.count(1, at(12));
+        assert_eq!(pace.ahead(), 512, "enough");
         pace.count(100_000, at(20));
         assert_eq!(pace.ahead(), 512);
         pace.count(8, at(1020));

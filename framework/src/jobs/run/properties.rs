@@ -45,14 +45,18 @@ pub fn job_payload(data: &[u8]) {
 #[cfg(feature = "redis")]
 fn read_again(data: &[u8]) {
     let entry =
-        |text: Vec<u8>| Entry::read(("1764006388123-0".to_owned(), Some(vec![("job".to_owned(), text)])));
-    let Some((epoch, job)) = entry(data.to_vec()).job else { return };
-    let Some((again, read)) = entry(super::stream::encode(epoch, &job)).job else {
-        panic!("{job:?} can not be read again")
-    };
-    assert!(read.waited >= job.waited && read.delayed == job.delayed);
-    let same = Leased { waited: job.waited, ..read };
-    assert_eq!((again, same), (epoch, job));
+        |text: Vec<u8>| Entry::read(("1764006388123-0".to_owned(), Some(vec![("jobs".to_owned(), text)])));
+    let Entry { epoch, jobs, .. } = entry(data.to_vec());
+    if jobs.is_empty() {
+        return;
+    }
+    let Entry { epoch: again, jobs: read, .. } = entry(super::stream::encode(epoch, &jobs));
+    assert_eq!((again, read.len()), (epoch, jobs.len()), "{jobs:?} can not be read again");
+    for (read, job) in read.into_iter().zip(jobs) {
+        assert!(read.waited >= job.waited && read.delayed == job.delayed);
+        let same = Leased { waited: job.waited, ..read };
+        assert_eq!(same, job);
+    }
 }
 
 fn read_or_put_aside(payload: &str) {

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::delivery::Delivery;
 use super::exchange::Exchange;
 use super::floor::{Entered, Floor};
 use super::signals::QueueSignals;
-use super::stream::EntryId;
 use super::worker::{Done, End, Report, RunJob};
 use crate::jobs::context::Terms;
 use crate::jobs::policy::Policy;
@@ -21,9 +21,9 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Its lease is kept from now on; also what `entry`, the queue and the entry of its stream, says of it.
-    pub(super) fn new(leased: Leased, entry: Option<(Arc<str>, EntryId)>, floor: &Floor) -> Self {
-        let entered = floor.enter(leased.held(), entry);
+    /// Its lease is kept from now on, and so is what brought it, if that was a stream.
+    pub(super) fn new(leased: Leased, delivery: Option<Arc<Delivery>>, floor: &Floor) -> Self {
+        let entered = floor.enter(leased.held(), delivery);
         Self { entered, leased: Box::new(leased), since: Instant::now() }
     }
 

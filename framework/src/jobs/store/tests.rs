@@ -41,6 +41,25 @@ fn no_statement_scans_the_table() {
         let rows = "[]";
         let plans = [
             ("insert", plan(&mut raw, &sql::<insert::Insert>().text(rows))),
+            (
+                "insert one",
+                plan(
+                    &mut raw,
+                    &sql::<insert::InsertOne>()
+                        .text("q")
+                        .text("k")
+                        .text("{}")
+                        .number(1)
+                        .number(1)
+                        .number(0)
+                        .number(0)
+                        .number(0)
+                        .text("")
+                        .text("")
+                        .text("")
+                        .text(""),
+                ),
+            ),
             ("holders", plan(&mut raw, &sql::<insert::Holders>().text(rows))),
             ("expire", plan(&mut raw, &sql::<insert::Expire>().text(rows))),
             ("lease", plan(&mut raw, &sql::<lease::Lease>().text("w").number(1).text("q").number(1))),

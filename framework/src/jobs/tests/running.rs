@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::stage::{Does, Process, SOON, act, settings};
+use super::stage::{Does, Nap, Process, SOON, act, settings};
 use super::*;
 use crate::jobs::{Cancelled, JobsSettings, QueueSettings, RateSettings};
 
@@ -166,10 +166,10 @@ async fn a_stop_gives_back_what_does_not_finish(fixture: Fixture) {
 }
 
 async fn a_run_of_five_leases_is_run_once(fixture: Fixture) {
-    let settings = JobsSettings { lease: Duration::from_millis(400), ..settings() };
+    let settings = JobsSettings { lease: Duration::from_millis(1500), ..settings() };
     let mut process = Process::start(&fixture, settings.clone(), &Telemetry::disabled()).await;
     let mut other = Process::start(&fixture, settings, &Telemetry::disabled()).await;
-    let id = fixture.act(act(Does::Sleep(2000))).await;
+    let id = fixture.act(Enqueue::new(Nap(7500))).await;
     let record = fixture.becomes(id, State::Completed).await;
     assert_eq!((record.attempt, record.crashes, record.token), (1, 0, 1));
     let runs = [process.began.try_recv().is_ok(), other.began.try_recv().is_ok()];

@@ -85,6 +85,22 @@ impl Job for Act {
     }
 }
 
+/// A run that takes its time, in milliseconds, and longer than those of [`Act`] may.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Nap(pub(super) u64);
+
+impl Job for Nap {
+    const NAME: &'static str = "nap";
+    const QUEUE: &'static str = "notes";
+    type State = Stage;
+
+    async fn run(self, stage: Stage, ctx: JobContext) -> Result<(), JobError> {
+        stage.began.send((ctx.id(), ctx.attempt())).ok();
+        tokio::time::sleep(Duration::from_millis(self.0)).await;
+        Ok(())
+    }
+}
+
 pub(super) fn act(does: Does) -> Enqueue<Act> {
     Enqueue::new(Act { does })
 }
@@ -109,6 +125,7 @@ impl Process {
         let stage = Stage { began, cancelled, gate: Arc::new(Semaphore::new(0)) };
         let mut kinds = Kinds::default();
         kinds.add::<Act>(stage.clone()).unwrap();
+        kinds.add::<Nap>(stage.clone()).unwrap();
         let actors = Actors::new(telemetry.clone());
         let db = fixture.db.clone();
         let runner = match fixture.redis.clone() {
@@ -143,7 +160,7 @@ impl Process {
 }
 
 impl Fixture {
-    pub(super) async fn act(&self, job: Enqueue<Act>) -> i64 {
+    pub(super) async fn act<J: Job>(&self, job: Enqueue<J>) -> i64 {
         self.write(async move |conn: &mut Conn| job.enqueue(conn).await).await.id
     }
 

@@ -39,6 +39,48 @@ impl Fixture {
         keys.into_iter().next().unwrap()
     }
 
+    /// A process makes the stream and is gone.
+    async fn make_stream(&self) -> String {
+        let process = Process::start(self, short(), &Telemetry::disabled()).await;
+        let first = self.act(act(Does::Pass)).await;
+        self.becomes(first, State::Completed).await;
+        process.end().await;
+        self.stream().await
+    }
+
+    /// Publishes jobs in one entry, while no process runs.
+    async fn publish_together(
+        &self,
+        stream: &str,
+        jobs: impl IntoIterator<Item = Does>,
+    ) -> Vec<store::Leased> {
+        for does in jobs {
+            self.act(act(does)).await;
+        }
+        let epoch = self.write(async |conn: &mut Conn| Ok(store::identify(conn, "ns").await?.epoch)).await;
+        let name = store::stream_lease(epoch, "dead");
+        let lease =
+            async move |conn: &mut Conn| Ok(store::lease(conn, "notes", 100, &name, store::TO_STREAM).await?);
+        let leased = self.write(lease).await;
+        let wire = |job: &store::Leased| {
+            serde_json::json!({
+                "id": job.id, "token": job.token, "queue": "notes", "kind": "act", "payload": job.payload,
+                "priority": 5, "attempt": 1, "max_attempts": job.max_attempts, "crashes": 0, "waited": 0, "delayed": 0,
+            })
+        };
+        let entry =
+            serde_json::json!({ "epoch": epoch, "jobs": leased.iter().map(wire).collect::<Vec<_>>() });
+        self.ask::<String>(cmd("XADD").arg(stream).arg("*").arg("jobs").arg(entry.to_string())).await;
+        leased
+    }
+
+    /// A worker reads what is in the stream, and is never heard of again.
+    async fn deliver_to_the_dead(&self, stream: &str) {
+        let mut read = cmd("XREADGROUP");
+        read.arg("GROUP").arg("workers").arg("dead").arg("STREAMS").arg(stream).arg(">");
+        self.ask::<redis::Value>(&read).await;
+    }
+
     /// How many entries the stream holds, and how many of them are pending.
     async fn held_by_redis(&self) -> (usize, usize) {
         let stream = self.stream().await;
@@ -48,8 +90,13 @@ impl Fixture {
     }
 
     async fn redis_is_empty(&self) {
-        let empty = async { while self.held_by_redis().await != (0, 0) {} };
-        timeout(SOON, empty).await.expect("ended jobs stay in the stream");
+        self.redis_holds(0).await;
+    }
+
+    /// Waits until so many entries are in the stream, each with a worker.
+    async fn redis_holds(&self, entries: usize) {
+        let held = async { while self.held_by_redis().await != (entries, entries) {} };
+        timeout(SOON, held).await.expect("ended jobs stay in the stream");
     }
 
     /// Every job was run; a job that an outage took back may have been run twice, and ended once.
@@ -172,32 +219,9 @@ async fn a_worker_that_said_it_lives_after_its_last_delivery_is_as_dead() {
 /// A worker dies over a job so long after the delivery, which is when it said last that it lives.
 async fn dies_over_a_job(after: Duration) {
     let (_server, fixture) = fixture().await;
-    // A process makes the stream. Another publishes a job, reads it and is never heard of again.
-    let mut process = Process::start(&fixture, short(), &Telemetry::disabled()).await;
-    let first = fixture.act(act(Does::Wait)).await;
-    process.begins().await;
-    let stream = fixture.stream().await;
-    process.stage.gate.add_permits(1);
-    fixture.becomes(first, State::Completed).await;
-    process.end().await;
-
-    let id = fixture.act(act(Does::Pass)).await;
-    let epoch = fixture.write(async |conn: &mut Conn| Ok(store::identify(conn, "ns").await?.epoch)).await;
-    let leased = fixture
-        .write(async move |conn: &mut Conn| {
-            let name = store::stream_lease(epoch, "dead");
-            Ok(store::lease(conn, "notes", 1, &name, store::TO_STREAM).await?)
-        })
-        .await;
-    let job = serde_json::json!({
-        "epoch": epoch, "id": id, "token": leased[0].token, "queue": "notes", "kind": "act",
-        "payload": leased[0].payload, "priority": 5, "attempt": 1, "max_attempts": 3, "crashes": 0, "waited": 0,
-        "delayed": 0,
-    });
-    fixture.ask::<String>(cmd("XADD").arg(&stream).arg("*").arg("job").arg(job.to_string())).await;
-    let mut read = cmd("XREADGROUP");
-    read.arg("GROUP").arg("workers").arg("dead").arg("STREAMS").arg(&stream).arg(">");
-    fixture.ask::<redis::Value>(&read).await;
+    let stream = fixture.make_stream().await;
+    let job = fixture.publish_together(&stream, [Does::Pass]).await.remove(0);
+    fixture.deliver_to_the_dead(&stream).await;
     if !after.is_zero() {
         let alive = stream.replace("queue:notes", "alive:dead");
         let until = u64::try_from((short().lease + after).as_millis()).unwrap();
@@ -205,8 +229,45 @@ async fn dies_over_a_job(after: Duration) {
     }
 
     let process = Process::start(&fixture, short(), &Telemetry::disabled()).await;
-    let record = fixture.becomes(id, State::Completed).await;
+    let record = fixture.becomes(job.id, State::Completed).await;
     assert_eq!((record.attempt, record.crashes), (2, 1));
+    fixture.redis_is_empty().await;
+    process.end().await;
+}
+
+#[actix::test]
+#[cfg_attr(not(has_redis), ignore = "Redis is not installed")]
+async fn jobs_that_share_an_entry_end_by_themselves_and_it_with_the_last() {
+    let (_server, fixture) = fixture().await;
+    let stream = fixture.make_stream().await;
+    let jobs = fixture.publish_together(&stream, [Does::Pass, Does::Wait, Does::Fail, Does::Pass]).await;
+    let process = Process::start(&fixture, short(), &Telemetry::disabled()).await;
+    fixture.becomes(jobs[0].id, State::Completed).await;
+    fixture.becomes(jobs[2].id, State::Dead).await;
+    fixture.becomes(jobs[3].id, State::Completed).await;
+    fixture.becomes(jobs[1].id, State::Running).await;
+    fixture.redis_holds(1).await;
+    process.stage.gate.add_permits(1);
+    let record = fixture.becomes(jobs[1].id, State::Completed).await;
+    assert_eq!((record.attempt, record.crashes), (1, 0), "its entry was kept for it");
+    fixture.redis_is_empty().await;
+    process.end().await;
+}
+
+#[actix::test]
+#[cfg_attr(not(has_redis), ignore = "Redis is not installed")]
+async fn a_dead_worker_is_blamed_for_what_had_not_ended_of_an_entry() {
+    let (_server, fixture) = fixture().await;
+    let stream = fixture.make_stream().await;
+    let jobs = fixture.publish_together(&stream, [Does::Pass, Does::Pass]).await;
+    fixture.deliver_to_the_dead(&stream).await;
+    let ended = jobs[0].held();
+    fixture.write(async move |conn: &mut Conn| Ok(store::complete(conn, &[ended]).await?)).await;
+    let process = Process::start(&fixture, short(), &Telemetry::disabled()).await;
+    let record = fixture.becomes(jobs[1].id, State::Completed).await;
+    assert_eq!((record.attempt, record.crashes), (2, 1));
+    let record = fixture.becomes(jobs[0].id, State::Completed).await;
+    assert_eq!((record.attempt, record.crashes), (1, 0));
     fixture.redis_is_empty().await;
     process.end().await;
 }
@@ -220,11 +281,12 @@ async fn an_entry_that_is_no_job_or_of_an_earlier_epoch_is_passed_over() {
     fixture.becomes(first, State::Completed).await;
     let stream = fixture.stream().await;
     let old = serde_json::json!({
-        "epoch": 0, "id": 77, "token": 1, "queue": "notes", "kind": "act", "payload": "{\"does\":\"Pass\"}",
+        "id": 77, "token": 1, "queue": "notes", "kind": "act", "payload": "{\"does\":\"Pass\"}",
         "priority": 5, "attempt": 1, "max_attempts": 3, "crashes": 0, "waited": 0, "delayed": 0,
     });
+    let old = serde_json::json!({ "epoch": 0, "jobs": [old] });
     for text in ["{}", "no json", &old.to_string()] {
-        fixture.ask::<String>(cmd("XADD").arg(&stream).arg("*").arg("job").arg(text)).await;
+        fixture.ask::<String>(cmd("XADD").arg(&stream).arg("*").arg("jobs").arg(text)).await;
     }
     let last = fixture.act(act(Does::Pass)).await;
     fixture.becomes(last, State::Completed).await;

@@ -4,27 +4,38 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use crate::jobs::carried::Carried;
+use crate::jobs::run::delivery::EntryId;
 use crate::jobs::store::{Held, Leased};
 
-/// The id of an entry, as Redis writes it: `milliseconds-number`.
-pub(in crate::jobs::run) type EntryId = String;
+/// The only field of an entry.
+pub(super) const FIELD: &str = "jobs";
+/// The payloads of jobs that share an entry, together, in bytes.
+const LONGEST: usize = 64 << 10;
 
 /// Entries as Redis sends them: their ids and their fields; none for what was deleted while it was pending.
 pub(super) type Replies = Vec<(EntryId, Fields)>;
 
 pub(in crate::jobs::run) type Fields = Option<Vec<(String, Vec<u8>)>>;
 
-/// An entry of a stream.
+/// An entry of a stream: some jobs, which are delivered together.
 pub(in crate::jobs::run) struct Entry {
     pub(in crate::jobs::run) id: EntryId,
-    /// The epoch in which it was published, and the job; none when it is of another program or format.
-    pub(in crate::jobs::run) job: Option<(i64, Leased)>,
+    /// In which it was published.
+    pub(in crate::jobs::run) epoch: i64,
+    /// None when it is of another program or format.
+    pub(in crate::jobs::run) jobs: Vec<Leased>,
 }
 
-/// A job as it stands in an entry. A field that is added later needs `#[serde(default)]`.
+/// What stands in an entry. A field that is added later needs `#[serde(default)]`.
 #[derive(Serialize, Deserialize)]
 struct Wire<'a> {
     epoch: i64,
+    #[serde(borrow)]
+    jobs: Vec<WireJob<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireJob<'a> {
     id: i64,
     token: i64,
     #[serde(borrow)]
@@ -45,10 +56,25 @@ struct Wire<'a> {
     baggage: Option<Cow<'a, str>>,
 }
 
-pub(in crate::jobs::run) fn encode(epoch: i64, job: &Leased) -> Vec<u8> {
+/// How many of these jobs, and no more than `most`, one entry holds: at least one, however long its payload.
+pub(super) fn fitting(jobs: &[Leased], most: usize) -> usize {
+    let mut room = LONGEST;
+    let fit = jobs.iter().take(most).take_while(|job| {
+        let left = room.checked_sub(job.payload.len());
+        room = left.unwrap_or(0);
+        left.is_some()
+    });
+    fit.count().max(1)
+}
+
+pub(in crate::jobs::run) fn encode(epoch: i64, jobs: &[Leased]) -> Vec<u8> {
+    // Numbers and texts always can be written.
+    serde_json::to_vec(&Wire { epoch, jobs: jobs.iter().map(wire).collect() }).unwrap_or_default()
+}
+
+fn wire(job: &Leased) -> WireJob<'_> {
     let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    let wire = Wire {
-        epoch,
+    WireJob {
         id: job.id,
         token: job.token,
         queue: Cow::Borrowed(&job.queue),
@@ -63,27 +89,26 @@ pub(in crate::jobs::run) fn encode(epoch: i64, job: &Leased) -> Vec<u8> {
         traceparent: job.carried.traceparent.as_deref().map(Cow::Borrowed),
         tracestate: job.carried.tracestate.as_deref().map(Cow::Borrowed),
         baggage: job.carried.baggage.as_deref().map(Cow::Borrowed),
-    };
-    // Numbers and texts always can be written.
-    serde_json::to_vec(&wire).unwrap_or_default()
+    }
 }
 
 impl Entry {
     pub(in crate::jobs::run) fn read((id, fields): (EntryId, Fields)) -> Self {
-        let field = fields.into_iter().flatten().find(|(name, _)| name == "job");
-        let job = field.and_then(|(_, text)| decode(&id, &text));
-        Self { id, job }
+        let field = fields.into_iter().flatten().find(|(name, _)| name == FIELD);
+        let wire: Option<Wire<'_>> = field.as_ref().and_then(|(_, text)| serde_json::from_slice(text).ok());
+        let Some(Wire { epoch, jobs }) = wire else { return Self { id, epoch: 0, jobs: Vec::new() } };
+        let since = since(&id);
+        Self { id, epoch, jobs: jobs.into_iter().map(|wire| job(wire, since)).collect() }
     }
 
-    /// The lease of its job.
-    pub(super) fn held(&self) -> Option<Held> {
-        self.job.as_ref().map(|(_, job)| job.held())
+    /// The leases of its jobs.
+    pub(super) fn held(&self) -> impl Iterator<Item = Held> + '_ {
+        self.jobs.iter().map(Leased::held)
     }
 }
 
-fn decode(id: &str, text: &[u8]) -> Option<(i64, Leased)> {
-    let wire: Wire<'_> = serde_json::from_slice(text).ok()?;
-    let job = Leased {
+fn job(wire: WireJob<'_>, since: Duration) -> Leased {
+    Leased {
         id: wire.id,
         token: wire.token,
         queue: wire.queue.into_owned(),
@@ -93,15 +118,14 @@ fn decode(id: &str, text: &[u8]) -> Option<(i64, Leased)> {
         attempt: wire.attempt,
         max_attempts: wire.max_attempts,
         crashes: wire.crashes,
-        waited: Duration::from_micros(wire.waited) + since(id),
+        waited: Duration::from_micros(wire.waited).saturating_add(since),
         delayed: Duration::from_micros(wire.delayed),
         carried: Carried {
             traceparent: wire.traceparent.map(Cow::into_owned),
             tracestate: wire.tracestate.map(Cow::into_owned),
             baggage: wire.baggage.map(Cow::into_owned),
         },
-    };
-    Some((wire.epoch, job))
+    }
 }
 
 /// How long an entry has been in its stream, to be shown and for nothing else: the clocks are two machines'.
@@ -115,9 +139,8 @@ fn since(id: &str) -> Duration {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_published_is_read_and_what_is_no_job_is_told() {
-        let job = Leased {
+    fn leased() -> Leased {
+        Leased {
             id: 7,
             token: 3,
             queue: "mails".to_owned(),
@@ -130,16 +153,34 @@ mod tests {
             waited: Duration::from_millis(12),
             delayed: Duration::ZERO,
             carried: Carried { traceparent: Some("00-1-2-01".to_owned()), ..Carried::default() },
-        };
-        let fields = |text: &[u8]| Some(vec![("job".to_owned(), text.to_owned())]);
-        let entry = Entry::read(("1-0".to_owned(), fields(&encode(5, &job))));
-        assert_eq!(entry.held(), Some(job.held()));
-        let (epoch, read) = entry.job.unwrap();
-        assert_eq!((epoch, read.payload, read.kind), (5, job.payload, job.kind));
-        assert_eq!((read.attempt, read.carried), (4, job.carried));
+        }
+    }
+
+    #[test]
+    fn what_is_published_is_read_and_what_is_no_job_is_told() {
+        let job = leased();
+        let other = Leased { id: 8, ..job.clone() };
+        let fields = |text: &[u8]| Some(vec![(FIELD.to_owned(), text.to_owned())]);
+        let entry = Entry::read(("1-0".to_owned(), fields(&encode(5, &[job.clone(), other.clone()]))));
+        assert_eq!(entry.held().collect::<Vec<_>>(), [job.held(), other.held()]);
+        assert_eq!(entry.epoch, 5);
+        let read = &entry.jobs[0];
+        assert_eq!((&read.payload, &read.kind), (&job.payload, &job.kind));
+        assert_eq!((read.attempt, &read.carried), (4, &job.carried));
         assert!(read.waited > job.waited);
         for bad in [None, fields(b"{}"), fields(b"\xff"), Some(Vec::new())] {
-            assert!(Entry::read(("x".to_owned(), bad)).job.is_none());
+            assert!(Entry::read(("x".to_owned(), bad)).jobs.is_empty());
         }
+    }
+
+    #[test]
+    fn long_payloads_do_not_share_an_entry() {
+        let job = |length| Leased { payload: "x".repeat(length), ..leased() };
+        let jobs = [job(10), job(LONGEST - 10), job(1), job(LONGEST + 1), job(1)];
+        assert_eq!(fitting(&jobs, 16), 2);
+        assert_eq!(fitting(&jobs, 1), 1);
+        assert_eq!(fitting(&jobs[2..], 16), 1);
+        assert_eq!(fitting(&jobs[3..], 16), 1);
+        assert_eq!(fitting(&jobs[4..], 16), 1);
     }
 }

@@ -12,9 +12,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use super::entry::Entry;
-use super::{BLOCK, EntryId, Stream};
+use super::{BLOCK, Stream};
 use crate::data::{Conn, Db, DbError, RedisReader};
 use crate::jobs::error::JobsError;
+use crate::jobs::run::delivery::{Delivery, EntryId};
 use crate::jobs::run::floor::Stop;
 use crate::jobs::run::pause::next_pause;
 use crate::jobs::store::{self, Held};
@@ -56,7 +57,7 @@ impl Feed {
         self.reading.is_some()
     }
 
-    /// Begins to read up to `count` entries, unless a read is under way.
+    /// Begins to read up to about `count` jobs, unless a read is under way.
     pub(in crate::jobs::run) fn want(&mut self, count: usize) {
         if count == 0 || self.reading.is_some() {
             return;
@@ -121,20 +122,19 @@ impl Feed {
 
     /// Whether an entry was published in an epoch that counts.
     pub(in crate::jobs::run) fn is_current(&self, entry: &Entry) -> bool {
-        let Some((epoch, _)) = entry.job else { return false };
-        self.stream.advance(epoch);
-        epoch >= self.stream.epoch()
+        self.stream.advance(entry.epoch);
+        entry.epoch >= self.stream.epoch()
     }
 }
 
-/// Takes the jobs out of entries that were delivered before if they have ended since: all that is left to do is to
+/// Takes those jobs out of entries that were delivered before which have ended since: all that is left to do is to
 /// acknowledge those.
 async fn forget_ended(db: &Db, entries: &mut [Entry]) -> Result<(), DbError> {
-    let held: Vec<Held> = entries.iter().filter_map(Entry::held).collect();
+    let held: Vec<Held> = entries.iter().flat_map(Entry::held).collect();
     let running = db.read(async move |conn: &mut Conn| store::still_held(conn, &held).await).await?;
     let running: HashSet<i64> = running.into_iter().map(|beat| beat.id).collect();
     for entry in entries {
-        entry.job.take_if(|(_, job)| !running.contains(&job.id));
+        entry.jobs.retain(|job| running.contains(&job.id));
     }
     Ok(())
 }
@@ -143,11 +143,12 @@ async fn forget_ended(db: &Db, entries: &mut [Entry]) -> Result<(), DbError> {
 pub(in crate::jobs::run) async fn acknowledge(
     stream: Arc<Stream>,
     queue: Arc<str>,
-    mut ended: mpsc::UnboundedReceiver<EntryId>,
+    mut ended: mpsc::UnboundedReceiver<Arc<Delivery>>,
     stop: watch::Receiver<Stop>,
 ) {
-    let mut entries = Vec::new();
-    while ended.recv_many(&mut entries, BATCH).await > 0 {
+    let mut deliveries = Vec::new();
+    while ended.recv_many(&mut deliveries, BATCH).await > 0 {
+        let entries: Vec<&EntryId> = deliveries.iter().map(|delivery| &delivery.entry).collect();
         let mut pause = None;
         while let Err(error) = stream.finish(&queue, &entries).await {
             if *stop.borrow() != Stop::No {
@@ -160,9 +161,9 @@ pub(in crate::jobs::run) async fn acknowledge(
             pause = Some(next);
         }
         if let Some(room) = stream.rooms.get(&queue) {
-            room.ended.fetch_add(entries.len(), Ordering::Relaxed);
+            room.ended.fetch_add(deliveries.iter().map(|delivery| delivery.jobs).sum(), Ordering::Relaxed);
             room.made.notify_one();
         }
-        entries.clear();
+        deliveries.clear();
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! The database stays the truth about every job; Redis says who runs it. Each process publishes jobs that are due: the
 //! database leases them to the stream (`relay`), and then they are added to it, no more than the workers will take in a
-//! moment, so that what Redis holds is bounded whatever waits, and what is urgent or tried again does not stand behind it. Workers read them as a consumer group (`feed`), and what became of
-//! a job is written to the database, with its fencing token, before its entry is acknowledged and deleted: what is in a
-//! stream is what was published and has not ended, so nothing is ever trimmed.
+//! moment, so that what Redis holds is bounded whatever waits, and what is urgent or tried again does not stand behind it.
+//! Workers read them as a consumer group (`feed`), and what became of a job is written to the database, with its fencing
+//! token, before its entry is acknowledged and deleted: what is in a stream is what was published and has not ended, so
+//! nothing is ever trimmed. Short jobs share entries (`entry`), each of which ends with the last of its jobs.
 //!
 //! Every process looks after all (`sweep`): it gives back what was delivered to a worker that is dead, what a publisher
 //! died over before it was in the stream, and everything when Redis has lost something. Redis has, when it was started
@@ -27,12 +28,13 @@ use uuid::Uuid;
 
 use crate::data::{Conn, Db, DbError, Redis, RedisError, RedisReader};
 use crate::jobs::error::JobsError;
+use crate::jobs::run::delivery::{Delivery, EntryId};
 use crate::jobs::store::{self, Leased};
-use entry::Replies;
+use entry::{FIELD, Replies};
 
+pub(super) use entry::Entry;
 #[cfg(any(fuzzing, test))]
 pub(super) use entry::encode;
-pub(super) use entry::{Entry, EntryId};
 pub(super) use feed::{Feed, acknowledge};
 pub(super) use relay::relay_all;
 pub(super) use sweep::{check_epoch, sweep};
@@ -52,6 +54,8 @@ struct Room {
     /// Jobs that ended here since it was last asked.
     ended: AtomicUsize,
     made: Notify,
+    /// How many jobs an entry of the stream held lately, less one.
+    further: AtomicUsize,
 }
 
 /// The streams of one database's jobs, as one process has them.
@@ -144,17 +148,27 @@ impl Stream {
         self.epoch.fetch_max(epoch, Ordering::AcqRel);
     }
 
-    /// Adds jobs to the stream of their queue.
-    async fn publish(&self, queue: &str, epoch: i64, jobs: &[Leased]) -> Result<(), RedisError> {
+    /// Adds jobs to the stream of their queue, up to `together` in an entry.
+    async fn publish(
+        &self,
+        queue: &str,
+        epoch: i64,
+        jobs: &[Leased],
+        together: usize,
+    ) -> Result<(), RedisError> {
         let key = self.key(queue);
-        let mut pipeline = Pipeline::with_capacity(jobs.len());
-        for job in jobs {
-            pipeline.cmd("XADD").arg(&key).arg("*").arg("job").arg(entry::encode(epoch, job)).ignore();
+        let mut pipeline = Pipeline::with_capacity(jobs.len().div_ceil(together));
+        let mut left = jobs;
+        while !left.is_empty() {
+            let (entry, rest) = left.split_at(entry::fitting(left, together));
+            left = rest;
+            pipeline.cmd("XADD").arg(&key).arg("*").arg(FIELD).arg(entry::encode(epoch, entry)).ignore();
         }
+        self.were_together(queue, jobs.len(), pipeline.len());
         self.redis.pipeline("PIPELINE XADD", &pipeline).await
     }
 
-    /// How many jobs in a stream have no worker yet.
+    /// How many jobs in a stream have no worker yet, by what its entries held lately.
     pub(super) async fn waiting(&self, queue: &str) -> Result<usize, RedisError> {
         let (pending, ..): Pending =
             match self.redis.command("XPENDING", &self.of_group("XPENDING", queue)).await {
@@ -162,7 +176,18 @@ impl Stream {
                 pending => pending?,
             };
         let length: usize = self.redis.command("XLEN", cmd("XLEN").arg(self.key(queue))).await?;
-        Ok(length.saturating_sub(pending))
+        Ok(length.saturating_sub(pending) * self.together(queue))
+    }
+
+    /// How many jobs an entry of a stream held lately.
+    fn together(&self, queue: &str) -> usize {
+        1 + self.rooms.get(queue).map_or(0, |room| room.further.load(Ordering::Relaxed))
+    }
+
+    fn were_together(&self, queue: &str, jobs: usize, entries: usize) {
+        if let Some(room) = self.rooms.get(queue).filter(|_| entries > 0) {
+            room.further.store(jobs.div_ceil(entries).saturating_sub(1), Ordering::Relaxed);
+        }
     }
 
     fn of_group(&self, command: &str, queue: &str) -> Cmd {
@@ -171,7 +196,7 @@ impl Stream {
         cmd
     }
 
-    /// Reads up to `count` entries, and waits for one if there are none. `again` reads what was delivered to this
+    /// Reads up to about `count` jobs, and waits for an entry if there are none. `again` reads what was delivered to this
     /// process before and is not acknowledged: after an answer that was lost on its way.
     async fn read(
         &self,
@@ -181,12 +206,14 @@ impl Stream {
         again: bool,
     ) -> Result<Vec<Entry>, RedisError> {
         let mut read = cmd("XREADGROUP");
-        read.arg("GROUP").arg(GROUP).arg(&self.worker).arg("COUNT").arg(count);
+        read.arg("GROUP").arg(GROUP).arg(&self.worker).arg("COUNT").arg(count.div_ceil(self.together(queue)));
         read.arg("BLOCK").arg(u64::try_from(BLOCK.as_millis()).unwrap_or(u64::MAX));
         read.arg("STREAMS").arg(self.key(queue)).arg(if again { "0" } else { ">" });
         let replies: Option<Vec<(String, Replies)>> = reader.command("XREADGROUP", &read).await?;
         let replies = replies.unwrap_or_default().into_iter().flat_map(|(_, replies)| replies);
-        Ok(replies.map(Entry::read).collect())
+        let entries: Vec<_> = replies.map(Entry::read).collect();
+        self.were_together(queue, entries.iter().map(|entry| entry.jobs.len()).sum(), entries.len());
+        Ok(entries)
     }
 
     /// Makes the group of a queue's stream, and the stream, if they are not there.
@@ -205,7 +232,7 @@ impl Stream {
     }
 
     /// Acknowledges entries whose jobs have ended, and deletes them: both or none.
-    async fn finish(&self, queue: &str, entries: &[EntryId]) -> Result<(), RedisError> {
+    async fn finish(&self, queue: &str, entries: &[&EntryId]) -> Result<(), RedisError> {
         let mut pipeline = Pipeline::with_capacity(2);
         pipeline.atomic();
         pipeline.cmd("XACK").arg(self.key(queue)).arg(GROUP).arg(entries).ignore();
@@ -214,15 +241,11 @@ impl Stream {
     }
 
     /// Says that this process lives, and that the workers of these entries do.
-    pub(super) async fn beat(
-        &self,
-        lease: Duration,
-        in_hand: &[(Arc<str>, EntryId)],
-    ) -> Result<(), RedisError> {
+    pub(super) async fn beat(&self, lease: Duration, in_hand: &[Arc<Delivery>]) -> Result<(), RedisError> {
         let lease = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
         let mut by_queue: HashMap<&str, Vec<&EntryId>> = HashMap::new();
-        for (queue, entry) in in_hand {
-            by_queue.entry(queue).or_default().push(entry);
+        for delivery in in_hand {
+            by_queue.entry(&delivery.queue).or_default().push(&delivery.entry);
         }
         let mut pipeline = Pipeline::with_capacity(by_queue.len() + 1);
         pipeline.cmd("SET").arg(self.alive_key(&self.worker)).arg(1).arg("PX").arg(lease).ignore();

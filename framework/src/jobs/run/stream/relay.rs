@@ -21,6 +21,11 @@ use crate::jobs::store::{self, Front, Leased, Then, Unfinished};
 const BATCH: usize = 512;
 /// How much work stands in a stream with no worker yet: what the workers of this process did lately in this time.
 const AHEAD: Duration = Duration::from_millis(250);
+/// The work of [`AHEAD`] is in so many entries at least, so that one holds what the workers of a process do in a millisecond,
+/// and jobs that are not short have one each.
+const ENTRIES: usize = 256;
+/// No more jobs than this share an entry: by then what an entry costs is little beside what its jobs do.
+const TOGETHER: usize = 16;
 /// How long to wait for room in the stream when nobody says that there is some.
 const ROOM: Duration = Duration::from_millis(20);
 
@@ -142,8 +147,9 @@ impl Outlet<'_> {
         if room == 0 && batch.jobs.is_empty() {
             return Ok(Next::In(ROOM));
         }
+        let together = (window / ENTRIES).clamp(1, TOGETHER);
         let epoch = self.stream.epoch();
-        let (now_waiting, due) = join(self.publish(&batch), self.lease(epoch, room)).await;
+        let (now_waiting, due) = join(self.publish(&batch, together), self.lease(epoch, room)).await;
         // What was leased is published by the next step, whatever became of the batch before it.
         let leased = due.map(|(due, front)| {
             self.front = front;
@@ -174,11 +180,15 @@ impl Outlet<'_> {
     }
 
     /// Tells how many jobs in the stream have no worker yet, if it was asked.
-    async fn publish(&self, Batch { epoch, jobs }: &Batch) -> Result<Option<usize>, RedisError> {
+    async fn publish(
+        &self,
+        Batch { epoch, jobs }: &Batch,
+        together: usize,
+    ) -> Result<Option<usize>, RedisError> {
         if jobs.is_empty() {
             return Ok(None);
         }
-        if let Err(error) = self.stream.publish(self.queue, *epoch, jobs).await {
+        if let Err(error) = self.stream.publish(self.queue, *epoch, jobs, together).await {
             give_back(self.floor, jobs).await;
             return Err(error);
         }

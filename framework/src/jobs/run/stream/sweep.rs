@@ -7,9 +7,10 @@ use std::sync::atomic::Ordering;
 use deadpool_redis::redis::{Pipeline, cmd};
 
 use super::entry::{Entry, Replies};
-use super::{EntryId, GROUP, Stream};
+use super::{GROUP, Stream};
 use crate::data::{Conn, DbError, RedisError};
 use crate::jobs::error::JobsError;
+use crate::jobs::run::delivery::EntryId;
 use crate::jobs::run::floor::Floor;
 use crate::jobs::run::forsaken::{back, ring, take_back};
 use crate::jobs::store::{self, Held};
@@ -140,10 +141,10 @@ async fn take_from_dead_workers(floor: &Floor, stream: &Stream, queue: &Arc<str>
         let (mut dead, mut unheard, mut entries) = (Vec::new(), Vec::new(), Vec::new());
         for entry in claimed.into_iter().map(Entry::read) {
             let worker = workers.get(entry.id.as_str()).copied().unwrap_or_default();
-            match entry.held() {
-                Some(held) if alive.contains(worker) => unheard.push(held),
-                Some(held) => dead.push((held, worker.to_owned())),
-                None => {}
+            if alive.contains(worker) {
+                unheard.extend(entry.held());
+            } else {
+                dead.extend(entry.held().map(|held| (held, worker.to_owned())));
             }
             entries.push(entry.id);
         }
@@ -156,7 +157,7 @@ async fn take_from_dead_workers(floor: &Floor, stream: &Stream, queue: &Arc<str>
             .await;
         written?;
         if !entries.is_empty() {
-            stream.finish(queue, &entries).await?;
+            stream.finish(queue, &entries.iter().collect::<Vec<_>>()).await?;
         }
         ring(floor, std::iter::once(&**queue));
     }
@@ -237,7 +238,7 @@ async fn inherit(floor: &Floor, stream: &Stream, name: &str) -> Result<(), JobsE
     for queue in jobs.iter().map(|job| job.queue.as_str()).collect::<HashSet<_>>() {
         let all: Replies =
             stream.redis.command("XRANGE", cmd("XRANGE").arg(stream.key(queue)).arg("-").arg("+")).await?;
-        there.extend(all.into_iter().map(Entry::read).filter_map(|entry| entry.held()));
+        all.into_iter().map(Entry::read).for_each(|entry| there.extend(entry.held()));
     }
     let (kept, missing): (Vec<Held>, Vec<Held>) =
         jobs.iter().map(store::InStream::held).partition(|held| there.contains(held));
