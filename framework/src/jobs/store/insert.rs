@@ -98,16 +98,17 @@ impl Statement for Insert {
         RETURNING id, COALESCE(unique_key, '') AS unique_key :notify";
 }
 
-/// Stores one that has no key: as [`Insert`] does, but of values, which is half of the work for one job. What is not given is an empty text.
+/// Stores one, as [`Insert`] does, but of values and not of JSON. What is not given is an empty text.
 pub(super) struct InsertOne;
 
 impl Statement for InsertOne {
     const SQL: &'static str = "\
-        INSERT INTO spanbox_jobs (queue, kind, payload, state, priority, max_attempts, run_at, created_at, \
-            traceparent, tracestate, baggage, trace_id) \
-        VALUES (?, ?, ?, 'available', ?, ?, CASE WHEN ? > :now THEN ? ELSE :now + ? END, :now, \
-            NULLIF(?, ''), NULLIF(?, ''), NULLIF(?, ''), NULLIF(?, '')) \
-        RETURNING id, '' AS unique_key :notify";
+        INSERT INTO spanbox_jobs (queue, kind, payload, state, priority, max_attempts, run_at, unique_key, unique_held, \
+            unique_until, created_at, traceparent, tracestate, baggage, trace_id) \
+        VALUES (?, ?, ?, 'available', ?, ?, CASE WHEN ? > :now THEN ? ELSE :now + ? END, NULLIF(?, ''), ? <> '', \
+            CASE WHEN ? > 0 THEN :now + ? ELSE 0 END, :now, NULLIF(?, ''), NULLIF(?, ''), NULLIF(?, ''), NULLIF(?, '')) \
+        ON CONFLICT (unique_key) WHERE unique_held DO NOTHING \
+        RETURNING id, COALESCE(unique_key, '') AS unique_key :notify";
 }
 
 #[derive(QueryableByName)]
@@ -269,9 +270,7 @@ async fn meet_holders(
 }
 
 async fn store(conn: &mut Conn, jobs: &[NewJob], which: &[usize]) -> Result<Vec<Stored>, JobsError> {
-    if let &[n] = which
-        && jobs[n].unique.is_none()
-    {
+    if let &[n] = which {
         return Ok(one(&jobs[n]).load(conn).await?);
     }
     let rows: Vec<_> = which.iter().map(|n| row(*n, &jobs[*n])).collect();
@@ -281,6 +280,7 @@ async fn store(conn: &mut Conn, jobs: &[NewJob], which: &[usize]) -> Result<Vec<
 
 fn one(job: &NewJob) -> Sql<InsertOne> {
     let run_at = job.run_at.unwrap_or(0);
+    let (key, period) = job.unique.as_ref().map_or(("", 0), |(key, period)| (key, *period));
     sql::<InsertOne>()
         .text(&*job.queue)
         .text(job.kind)
@@ -290,6 +290,10 @@ fn one(job: &NewJob) -> Sql<InsertOne> {
         .number(run_at)
         .number(run_at)
         .number(job.delay)
+        .text(key)
+        .text(key)
+        .number(period)
+        .number(period)
         .text(job.carried.traceparent.as_deref().unwrap_or_default())
         .text(job.carried.tracestate.as_deref().unwrap_or_default())
         .text(job.carried.baggage.as_deref().unwrap_or_default())
