@@ -81,7 +81,11 @@ impl Collector {
             self.resources.push(Resource {
                 meta: Arc::new(RouteMeta::new(&group.pattern, module.name, &methods)),
                 patterns: with_and_without_slash(&group.pattern),
-                routes: group.routes.iter().map(|route| Arc::clone(&route.make)).collect(),
+                routes: group
+                    .routes
+                    .iter()
+                    .map(|route| (route.method.clone(), Arc::clone(&route.make)))
+                    .collect(),
                 guards: scope.guards.clone(),
                 hooks: Arc::clone(&hooks),
                 critical: scope.critical,

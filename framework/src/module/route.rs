@@ -1,7 +1,7 @@
 use std::any::type_name;
 use std::sync::Arc;
 
-use actix_web::guard::{self, GuardContext};
+use actix_web::guard::GuardContext;
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Responder, web};
 use serde::Serialize;
@@ -24,7 +24,7 @@ pub(super) struct Route {
     pub(super) handler: &'static str,
     /// Who may ask, as far as the types of its arguments tell.
     pub(super) auth: Option<&'static str>,
-    /// Every worker makes its own.
+    /// Every worker makes its own, for any method.
     pub(super) make: Arc<dyn Fn() -> actix_web::Route + Send + Sync>,
 }
 
@@ -35,21 +35,12 @@ impl Route {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        let answered = method.clone();
         Self {
             method,
             path: path.to_owned(),
             handler: type_name::<F>(),
             auth: demanded(type_name::<Args>()),
-            make: Arc::new(move || {
-                let route = web::route().to(handler.clone());
-                // HEAD is GET without the body, which the server leaves out by itself.
-                if answered == Method::GET {
-                    route.guard(guard::Any(guard::Get()).or(guard::Head()))
-                } else {
-                    route.guard(guard::Method(answered.clone()))
-                }
-            }),
+            make: Arc::new(move || web::route().to(handler.clone())),
         }
     }
 }

@@ -13,6 +13,7 @@ use actix_web::dev::{
     ServiceRequest, ServiceResponse, Transform as _, Url,
 };
 use actix_web::guard::GuardContext;
+use actix_web::http::Method;
 use actix_web::{Error, HttpResponse, Route, web};
 use futures_util::future::LocalBoxFuture;
 
@@ -43,7 +44,7 @@ struct Pattern {
 
 /// What answers at a path.
 struct Answering {
-    methods: Vec<Route>,
+    methods: Vec<(Method, Route)>,
     otherwise: Route,
     layer: RequestLayer,
     data: Rc<Extensions>,
@@ -67,7 +68,7 @@ impl Router {
             data.insert(Arc::clone(&resource.meta));
             let allow = resource.meta.allow.clone();
             Answering {
-                methods: resource.routes.iter().map(|make| make()).collect(),
+                methods: resource.routes.iter().map(|(method, make)| (method.clone(), make())).collect(),
                 otherwise: web::to(move || {
                     let problem = method_not_allowed(&allow);
                     async move { Err::<HttpResponse, _>(problem) }
@@ -144,7 +145,11 @@ impl ServiceFactory<ServiceRequest> for Router {
             .routes
             .iter()
             .map(|of| {
-                let methods: Vec<_> = of.methods.iter().map(|method| method.new_service(())).collect();
+                let methods: Vec<_> = of
+                    .methods
+                    .iter()
+                    .map(|(method, route)| (method.clone(), route.new_service(())))
+                    .collect();
                 (methods, of.otherwise.new_service(()), of.layer.clone(), Rc::clone(&of.data))
             })
             .collect();
@@ -152,8 +157,8 @@ impl ServiceFactory<ServiceRequest> for Router {
             let mut services = Vec::with_capacity(routes.len());
             for (making, otherwise, layer, data) in routes {
                 let mut methods = Vec::with_capacity(making.len());
-                for method in making {
-                    methods.push(method.await?);
+                for (method, route) in making {
+                    methods.push((method, route.await?));
                 }
                 let methods = Methods { methods, otherwise: otherwise.await? };
                 services.push((data, layer.new_transform(methods).await?));
@@ -188,9 +193,10 @@ impl Service<ServiceRequest> for Routing {
 
 type Answers = <Route as ServiceFactory<ServiceRequest>>::Service;
 
-/// What answers at a path, by method.
+/// What answers at a path, by method. A guard of actix would note for each request which methods it has asked for, for an
+/// answer that is never given here.
 pub(super) struct Methods {
-    methods: Vec<Answers>,
+    methods: Vec<(Method, Answers)>,
     otherwise: Answers,
 }
 
@@ -201,8 +207,11 @@ impl Service<ServiceRequest> for Methods {
 
     actix_web::dev::always_ready!();
 
-    fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        let method = self.methods.iter().find(|method| method.check(&mut request));
-        method.unwrap_or(&self.otherwise).call(request)
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let asked = request.method();
+        // HEAD is GET without the body.
+        let answers = |method: &Method| method == asked || (asked == Method::HEAD && method == Method::GET);
+        let route = self.methods.iter().find(|(method, _)| answers(method));
+        route.map_or(&self.otherwise, |(_, route)| route).call(request)
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use actix_web::guard::fn_guard;
+use actix_web::http::Method;
 use actix_web::{HttpRequest, web};
 
 use super::Module;
@@ -32,7 +33,8 @@ pub(super) struct Resource {
     pub(super) meta: Arc<RouteMeta>,
     /// The pattern with and without a slash at its end.
     pub(super) patterns: Vec<String>,
-    pub(super) routes: Vec<Arc<dyn Fn() -> actix_web::Route + Send + Sync>>,
+    /// By method.
+    pub(super) routes: Vec<(Method, Arc<dyn Fn() -> actix_web::Route + Send + Sync>)>,
     pub(super) guards: Vec<Guard>,
     pub(super) hooks: Arc<Hooks>,
     pub(super) critical: bool,
