@@ -1,5 +1,5 @@
 //! Facts about the machine that builds: the compiler's version, which the telemetry's resource says
-//! (`process.runtime.version`), and for the tests what can be started: `cfg(has_postgres)`, `cfg(has_redis)`,
+//! (`process.runtime.version`), the target, and for the tests what can be started: `cfg(has_postgres)`, `cfg(has_redis)`,
 //! `cfg(has_memcached)`, and `cfg(has_faketime)` for the library that shows a process another time. And the templates of
 //! the program `spanbox`, as a table of their names and texts.
 
@@ -17,6 +17,9 @@ fn main() -> std::io::Result<()> {
     println!("cargo::rerun-if-env-changed=RUSTC");
     if let Some(version) = compiler() {
         println!("cargo::rustc-env=SPANBOX_RUSTC_VERSION={version}");
+    }
+    if let Some(target) = env::var_os("TARGET") {
+        println!("cargo::rustc-env=SPANBOX_TARGET={}", target.display());
     }
     println!("cargo::rustc-check-cfg=cfg(has_postgres, has_redis, has_memcached, has_faketime)");
     println!("cargo::rerun-if-env-changed=PATH");

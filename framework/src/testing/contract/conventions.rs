@@ -113,7 +113,16 @@ impl Registered {
 /// Where Cargo has the source of a package that this one is built with.
 fn source_of(package: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let metadata = Command::new(cargo).args(["metadata", "--format-version=1", "--offline"]).output();
+    let mut metadata = Command::new(cargo);
+    // What only other platforms are built with may not be here.
+    metadata.args([
+        "metadata",
+        "--format-version=1",
+        "--offline",
+        "--filter-platform",
+        env!("SPANBOX_TARGET"),
+    ]);
+    let metadata = metadata.output();
     let metadata = metadata.unwrap_or_else(|error| panic!("cargo metadata: {error}"));
     let told: serde_json::Value = serde_json::from_slice(&metadata.stdout)
         .unwrap_or_else(|_| panic!("cargo metadata: {}", String::from_utf8_lossy(&metadata.stderr)));
