@@ -185,7 +185,7 @@ impl Ground {
             let running =
                 self.pairs("SELECT id AS a, token AS b FROM spanbox_jobs WHERE state = 'running'").await;
             let delivered = delivered_to(server, id).await;
-            had.extend(running.into_iter().map(|(job, _)| job).filter(|job| delivered.contains(job)));
+            had.extend(running.into_iter().filter(|lease| delivered.contains(lease)).map(|(job, _)| job));
         }
         had
     }
