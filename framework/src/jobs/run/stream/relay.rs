@@ -147,7 +147,7 @@ impl Outlet<'_> {
         if room == 0 && batch.jobs.is_empty() {
             return Ok(Next::In(ROOM));
         }
-        let together = (window / ENTRIES).clamp(1, TOGETHER);
+        let together = (self.pace.ahead() / ENTRIES).clamp(1, TOGETHER);
         let epoch = self.stream.epoch();
         let (now_waiting, due) = join(self.publish(&batch, together), self.lease(epoch, room)).await;
         // What was leased is published by the next step, whatever became of the batch before it.
