@@ -23,8 +23,9 @@ const BATCH: usize = 500;
 /// Hears of every change of an order and tells those who watch it; one of a service.
 ///
 /// PostgreSQL tells of all changes, whoever makes them. SQLite's file tells nobody: changes of this process are announced in
-/// it, and those of others are found within a second by looking at the orders that are watched. After a lost connection, and
-/// of changes of other processes on SQLite, only what an order is then is told, and not what it was in between.
+/// it, and those of others are found within a second by looking at the orders that are watched. Before the first who
+/// watches is listened for, after a lost connection, and of changes of other processes on SQLite, only what an order is then is
+/// told, and not what it was in between.
 pub(super) struct OrderEvents {
     db: Db,
     hub: Hub<i64, Change>,

@@ -51,8 +51,8 @@ async fn a_websocket_tells_the_same_and_closes() {
     assert_eq!(client.frame().await, (10, b"there?".to_vec()));
     client.send_frame(1, b"what nobody reads").await;
     revise(&app, id, "V").await;
-    cancel(&app, id).await;
     assert_eq!(client.next().await, Some(told(2, "pending")));
+    cancel(&app, id).await;
     assert_eq!(client.next().await, Some(told(3, "cancelled")));
     assert_eq!(client.next().await, None);
     assert_eq!(client.head, "closed 1000");
