@@ -10,13 +10,12 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::{mpsc, watch};
 
 use super::caution::Caution;
-use super::delivery::Delivery;
 use super::exchange::Exchange;
 use super::floor::{Floor, Stop};
 use super::pace::Pace;
 use super::signals::QueueSignals;
 use super::source::{Suspects, Turned};
-use super::stream::{Entry, Feed, acknowledge};
+use super::stream::{Delivery, Entry, Feed, acknowledge};
 use super::waiting::Waiting;
 use super::worker::{Done, End, JobWorker};
 use crate::actor;
@@ -221,12 +220,11 @@ impl Desk {
 
     /// Jobs that the stream delivered. Those that were published before Redis had lost something are due again elsewhere.
     fn take_entry(&mut self, entry: Entry, current: bool) {
-        let jobs = if current { entry.jobs } else { Vec::new() };
+        let (delivery, jobs) = entry.taken(&self.queue, current);
         // What is delivered again was taken in whole, and ends with the last that is still in hand.
         if self.floor.has_any_of(jobs.iter().map(Leased::held)) {
             return;
         }
-        let delivery = Delivery::new(&self.queue, entry.id, jobs.len());
         if jobs.is_empty() {
             self.ended.extend([Arc::clone(&delivery)]);
         }

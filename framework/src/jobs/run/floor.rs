@@ -6,9 +6,8 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use super::delivery::Delivery;
 use super::signals::Signals;
-use super::stream::Stream;
+use super::stream::{Delivery, Stream};
 use crate::data::Db;
 use crate::jobs::context::Cancelled;
 use crate::jobs::kinds::Kinds;

@@ -1,7 +1,6 @@
 //! The running side: for each queue a dispatcher and its workers, for all of them a keeper and a scheduler.
 
 mod caution;
-mod delivery;
 mod dispatcher;
 mod exchange;
 mod floor;

@@ -7,15 +7,25 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::delivery::{Delivery, EntryId};
 use super::floor::{Floor, Stop};
 use crate::data::{Db, Redis, RedisError};
 use crate::jobs::error::JobsError;
 use crate::jobs::store::Leased;
 
-pub(super) struct Entry {
-    pub(super) id: EntryId,
-    pub(super) jobs: Vec<Leased>,
+pub(super) struct Entry(Infallible);
+
+impl Entry {
+    pub(super) fn taken(self, _: &Arc<str>, _: bool) -> (Arc<Delivery>, Vec<Leased>) {
+        match self.0 {}
+    }
+}
+
+pub(super) struct Delivery(Infallible);
+
+impl Delivery {
+    pub(super) fn leave(self: Arc<Self>) -> Option<Arc<Self>> {
+        match self.0 {}
+    }
 }
 
 pub(super) struct Stream(Infallible);

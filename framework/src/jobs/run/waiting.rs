@@ -1,10 +1,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::delivery::Delivery;
 use super::exchange::Exchange;
 use super::floor::{Entered, Floor};
 use super::signals::QueueSignals;
+use super::stream::Delivery;
 use super::worker::{Done, End, Report, RunJob};
 use crate::jobs::context::Terms;
 use crate::jobs::policy::Policy;

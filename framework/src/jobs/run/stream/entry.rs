@@ -1,10 +1,11 @@
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use super::delivery::{Delivery, EntryId};
 use crate::jobs::carried::Carried;
-use crate::jobs::run::delivery::EntryId;
 use crate::jobs::store::{Held, Leased};
 
 /// The only field of an entry.
@@ -19,7 +20,7 @@ pub(in crate::jobs::run) type Fields = Option<Vec<(String, Vec<u8>)>>;
 
 /// An entry of a stream: some jobs, which are delivered together.
 pub(in crate::jobs::run) struct Entry {
-    pub(in crate::jobs::run) id: EntryId,
+    pub(super) id: EntryId,
     /// In which it was published.
     pub(in crate::jobs::run) epoch: i64,
     /// None when it is of another program or format.
@@ -99,6 +100,12 @@ impl Entry {
         let Some(Wire { epoch, jobs }) = wire else { return Self { id, epoch: 0, jobs: Vec::new() } };
         let since = since(&id);
         Self { id, epoch, jobs: jobs.into_iter().map(|wire| job(wire, since)).collect() }
+    }
+
+    /// As it was delivered to this process, with its jobs; without them where it counts no more.
+    pub(in crate::jobs::run) fn taken(self, queue: &Arc<str>, counts: bool) -> (Arc<Delivery>, Vec<Leased>) {
+        let jobs = if counts { self.jobs } else { Vec::new() };
+        (Delivery::new(queue, self.id, jobs.len()), jobs)
     }
 
     /// The leases of its jobs.

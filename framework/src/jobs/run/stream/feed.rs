@@ -11,11 +11,11 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
+use super::delivery::{Delivery, EntryId};
 use super::entry::Entry;
 use super::{BLOCK, Stream};
 use crate::data::{Conn, Db, DbError, RedisReader};
 use crate::jobs::error::JobsError;
-use crate::jobs::run::delivery::{Delivery, EntryId};
 use crate::jobs::run::floor::Stop;
 use crate::jobs::run::pause::next_pause;
 use crate::jobs::store::{self, Held};

@@ -12,6 +12,7 @@
 //! anew or a key is gone; then a new epoch begins, the database takes back all that was published before, and what is
 //! left of it in the streams is passed over. Whatever Redis forgets or says twice, the token lets a job end once.
 
+mod delivery;
 mod entry;
 mod feed;
 mod relay;
@@ -28,10 +29,11 @@ use uuid::Uuid;
 
 use crate::data::{Conn, Db, DbError, Redis, RedisError, RedisReader};
 use crate::jobs::error::JobsError;
-use crate::jobs::run::delivery::{Delivery, EntryId};
 use crate::jobs::store::{self, Leased};
+use delivery::EntryId;
 use entry::{FIELD, Replies};
 
+pub(super) use delivery::Delivery;
 pub(super) use entry::Entry;
 #[cfg(any(fuzzing, test))]
 pub(super) use entry::encode;

@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 
 use deadpool_redis::redis::{Pipeline, cmd};
 
+use super::delivery::EntryId;
 use super::entry::{Entry, Replies};
 use super::{GROUP, Stream};
 use crate::data::{Conn, DbError, RedisError};
 use crate::jobs::error::JobsError;
-use crate::jobs::run::delivery::EntryId;
 use crate::jobs::run::floor::Floor;
 use crate::jobs::run::forsaken::{back, ring, take_back};
 use crate::jobs::store::{self, Held};

@@ -2,11 +2,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The id of an entry of a stream, as Redis writes it: `milliseconds-number`.
-pub(super) type EntryId = String;
+pub(in crate::jobs::run) type EntryId = String;
 
 /// An entry of a stream, as it was delivered to this process. It ends with the last of its jobs.
 #[derive(Debug)]
-pub(super) struct Delivery {
+pub(in crate::jobs::run) struct Delivery {
     pub(super) queue: Arc<str>,
     pub(super) entry: EntryId,
     pub(super) jobs: usize,
@@ -20,7 +20,7 @@ impl Delivery {
     }
 
     /// One of its jobs has ended; itself, if that was the last.
-    pub(super) fn leave(self: Arc<Self>) -> Option<Arc<Self>> {
+    pub(in crate::jobs::run) fn leave(self: Arc<Self>) -> Option<Arc<Self>> {
         (self.left.fetch_sub(1, Ordering::AcqRel) == 1).then_some(self)
     }
 }
