@@ -10,7 +10,7 @@ use crate::jobs::store::{Held, Leased};
 
 /// The only field of an entry.
 pub(super) const FIELD: &str = "jobs";
-/// The payloads of jobs that share an entry, together, in bytes.
+/// How many bytes the payloads of jobs that share an entry have together, at most.
 const LONGEST: usize = 64 << 10;
 
 /// Entries as Redis sends them: their ids and their fields; none for what was deleted while it was pending.
