@@ -97,6 +97,17 @@ pub fn memory_of(process: u32) -> f64 {
     kib.unwrap_or_default() / 1024.0
 }
 
+/// What a process and those that it started have resident, in MiB; what several share counts once.
+#[must_use]
+pub fn memory_of_all(process: u32) -> f64 {
+    let kib = |process| {
+        let memory = read(&format!("/proc/{process}/smaps_rollup"));
+        let share = memory.lines().find_map(|line| line.strip_prefix("Pss:"));
+        share.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok()).unwrap_or_default()
+    };
+    family(process).into_iter().map(kib).sum::<f64>() / 1024.0
+}
+
 /// The first line that a program says of its version.
 #[must_use]
 pub fn version_of(program: &str, argument: &str) -> Option<String> {

@@ -60,7 +60,7 @@ pub(super) enum Program {
 
 /// What is recorded, and what becomes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Recorded {
+pub(crate) enum Recorded {
     Nothing,
     Tenth,
     Traces,

@@ -16,7 +16,9 @@ use crate::server::ServerError;
 use crate::sink::Sink;
 use crate::wrk::{self, WrkError};
 use case::{Case, Route};
-use peers::{Peer, Peers};
+
+pub(crate) use case::Recorded;
+pub(crate) use peers::{Peer, Peers};
 use turn::Bench;
 
 /// What to measure, and how often

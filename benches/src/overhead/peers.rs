@@ -16,7 +16,7 @@ const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
 
 /// Another stack. Each says hello, shows an order and takes one, in SQLite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub(super) enum Peer {
+pub(crate) enum Peer {
     /// actix-web, diesel and r2d2, without telemetry
     Actix,
     /// The same with opentelemetry-instrumentation-actix-web
@@ -51,7 +51,7 @@ impl Peer {
 }
 
 /// What the peers need to be there.
-pub(super) struct Peers {
+pub(crate) struct Peers {
     wanted: Vec<Peer>,
     actix: PathBuf,
     /// With Flask.
@@ -60,7 +60,7 @@ pub(super) struct Peers {
 
 impl Peers {
     /// Builds what is wanted, and installs it below the directory of this program's build.
-    pub(super) fn ready(wanted: &[Peer]) -> Result<Self, OverheadError> {
+    pub(crate) fn ready(wanted: &[Peer]) -> Result<Self, OverheadError> {
         let exe = env::current_exe()?;
         let Some(target) = exe.ancestors().nth(2) else {
             return Err(failed("finding the build's directory", exe.display()));
@@ -93,13 +93,15 @@ impl Peers {
         Ok(peers)
     }
 
-    /// What starts a peer that records so much, on a core, with its database in a directory.
-    pub(super) fn command(
+    /// What starts a peer that records so much, on a core, with its database in a directory. The workers are Flask's; others
+    /// have one.
+    pub(crate) fn command(
         &self,
         peer: Peer,
         recorded: Recorded,
         core: Option<usize>,
         directory: &Path,
+        workers: u16,
     ) -> Result<Command, OverheadError> {
         let mut started = match peer {
             Peer::Actix => command(core, &self.actix, directory),
@@ -115,15 +117,8 @@ impl Peers {
             }
             Peer::Flask => {
                 let mut gunicorn = command(core, &self.python, directory);
-                gunicorn.args([
-                    "-m",
-                    "gunicorn",
-                    "--workers",
-                    "1",
-                    "--bind",
-                    "127.0.0.1:0",
-                    "--no-control-socket",
-                ]);
+                gunicorn.args(["-m", "gunicorn", "--workers", &workers.to_string()]);
+                gunicorn.args(["--bind", "127.0.0.1:0", "--no-control-socket"]);
                 gunicorn.arg("--chdir").arg(Path::new(SOURCES).join("flask")).arg("orders:create_app()");
                 gunicorn.env("PYTHONDONTWRITEBYTECODE", "1");
                 gunicorn

@@ -57,7 +57,7 @@ impl Bench<'_> {
         let directory = tempfile::tempdir()?;
         let core = self.cores.map(|(server, _)| server);
         let mut command = match case.program {
-            Program::Peer(peer) => self.peers.command(peer, case.recorded, core, directory.path())?,
+            Program::Peer(peer) => self.peers.command(peer, case.recorded, core, directory.path(), 1)?,
             program => {
                 let other = self.options.program.as_ref().filter(|_| program == Program::Orders);
                 let program = other.map_or_else(env::current_exe, std::path::absolute)?;

@@ -1,6 +1,8 @@
 //! What a server has resident: when nobody asks for anything, after load, and for each actor and each connection that it
 //! has besides.
 
+mod workers;
+
 use std::env;
 use std::io;
 use std::process::Command;
@@ -15,6 +17,7 @@ use crate::connection::Connection;
 use crate::figures::{Figures, Summary, shown, table};
 use crate::hello::{ACTORS, SERVICE};
 use crate::machine::{Machine, memory_of};
+use crate::overhead::OverheadError;
 use crate::server::{Server, ServerError, command};
 use crate::sink::Sink;
 use crate::wrk::{Wrk, WrkError};
@@ -44,6 +47,9 @@ pub struct Options {
     /// Connections that have asked once and are kept alive
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     connections: u32,
+    /// Only workers: 1, 2, 4 and 8 of the order service, and of Flask, which is installed for it
+    #[arg(long)]
+    flask: bool,
 }
 
 /// Why nothing was measured.
@@ -59,6 +65,9 @@ pub enum MemoryError {
     /// The load.
     #[error(transparent)]
     Wrk(#[from] WrkError),
+    /// Flask.
+    #[error(transparent)]
+    Flask(#[from] OverheadError),
     /// A server did not do what it was asked for.
     #[error("{what} was answered with {status}")]
     Answer {
@@ -141,7 +150,10 @@ pub fn measure(options: &Options) -> Result<(), MemoryError> {
     let machine = Machine::now();
     let sink = Sink::start()?;
     let mut figures = Figures::default();
-    for round in 1..=options.rounds {
+    if options.flask {
+        workers::measure(options.rounds, options.seconds, &sink, &mut figures)?;
+    }
+    for round in (1..=options.rounds).filter(|_| !options.flask) {
         eprintln!("round {round} of {}: the order service", options.rounds);
         load(options, None, &mut figures)?;
         load(options, Some(&sink), &mut figures)?;
@@ -185,21 +197,20 @@ fn load(options: &Options, sink: Option<&Sink>, into: &mut Figures) -> Result<()
     let server = Server::start(&mut command, START)?;
     thread::sleep(SETTLED);
     into.add(of, "idle", "MiB", memory_of(server.id()));
+    reads(&server, 32, options.seconds)?;
+    into.add(of, "after reads by 32 clients", "MiB", memory_of(server.id()));
+    server.stop(STOP)?;
+    Ok(())
+}
+
+/// An order, and clients that read it.
+fn reads(server: &Server, connections: u32, seconds: u64) -> Result<(), MemoryError> {
     let status = Connection::open(server.address())?.post("/api/orders/", ORDER)?;
     if status != 201 {
         return Err(MemoryError::Answer { what: "POST /api/orders/", status });
     }
-    let wrk = Wrk {
-        url: format!("http://{}/api/orders/1", server.address()),
-        connections: 32,
-        seconds: options.seconds,
-        script: None,
-        headers: Vec::new(),
-        core: None,
-    };
-    wrk.run()?;
-    into.add(of, "after reads by 32 clients", "MiB", memory_of(server.id()));
-    server.stop(STOP)?;
+    let url = format!("http://{}/api/orders/1", server.address());
+    Wrk { url, connections, seconds, script: None, headers: Vec::new(), core: None }.run()?;
     Ok(())
 }
 
@@ -250,7 +261,8 @@ fn tell(report: &Report) {
     let Report { machine, rounds, seconds, actors, connections, figures } = report;
     println!("{}, {} cores, load {}; {rounds} rounds", machine.model, machine.cores, machine.load);
     println!(
-        "one worker; {seconds} s of load, {actors} actors, {connections} connections; resident memory\n"
+        "one worker, if nothing else is said; {seconds} s of load, {actors} actors, {connections} connections; resident \
+         memory\n"
     );
     let mut rows = vec![["", "", "median", "least", "most", "unit"].map(str::to_owned).to_vec()];
     for figure in figures {
