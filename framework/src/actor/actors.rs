@@ -143,7 +143,7 @@ impl Actors {
         let vitals = Arc::new(Vitals::new(name, kind, member).with_capacity(capacity));
         self.inner.ledger.enter(Arc::clone(&vitals));
         let Inner { telemetry, histograms, causality, .. } = &*self.inner;
-        Arc::new(Desk::new(telemetry.clone(), histograms.clone(), *causality, vitals))
+        Arc::new(Desk::new(telemetry.clone(), histograms.as_ref(), *causality, vitals))
     }
 }
 

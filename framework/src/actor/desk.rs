@@ -7,7 +7,7 @@ use opentelemetry::{Context, KeyValue, Value};
 use opentelemetry_sdk::trace::SdkTracer;
 
 use super::causality::Causality;
-use super::metrics::Histograms;
+use super::metrics::{Durations, Histograms};
 use super::origin::Origin;
 use super::outcome::Outcome;
 use super::stamp::Stamp;
@@ -23,7 +23,7 @@ pub(super) const OUTCOME: &str = "actor.message.outcome";
 pub(super) struct Desk {
     pub(super) telemetry: Telemetry,
     pub(super) tracer: Option<SdkTracer>,
-    pub(super) histograms: Option<Histograms>,
+    pub(super) durations: Option<Durations>,
     pub(super) causality: Causality,
     pub(super) vitals: Arc<Vitals>,
     /// What a trace that begins in this actor starts from.
@@ -35,7 +35,7 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn new(
         telemetry: Telemetry,
-        histograms: Option<Histograms>,
+        histograms: Option<&Histograms>,
         causality: Causality,
         vitals: Arc<Vitals>,
     ) -> Self {
@@ -45,7 +45,8 @@ impl Desk {
         };
         let tracer = telemetry.tracer().cloned();
         let root = telemetry.root();
-        Self { telemetry, tracer, histograms, causality, vitals, root, name }
+        let durations = histograms.map(Histograms::durations);
+        Self { telemetry, tracer, durations, causality, vitals, root, name }
     }
 
     /// An actor that was not started by [`Actors`](super::Actors).
@@ -53,7 +54,7 @@ impl Desk {
         let telemetry = Telemetry::current().unwrap_or_else(Telemetry::disabled);
         let histograms = telemetry.meter().map(Histograms::new);
         let vitals = Arc::new(Vitals::new(Cow::Borrowed(kind), kind, None));
-        Self::new(telemetry, histograms, Causality::default(), vitals)
+        Self::new(telemetry, histograms.as_ref(), Causality::default(), vitals)
     }
 
     pub(super) fn name(&self) -> KeyValue {
@@ -67,15 +68,16 @@ impl Desk {
 
     pub(super) fn record_wait(&self, wait: Duration) {
         self.vitals.waited(wait);
-        if let Some(histograms) = &self.histograms {
-            histograms.wait.record(wait.as_secs_f64(), &[self.name()]);
+        if let Some(durations) = &self.durations {
+            durations.wait.record(wait.as_secs_f64(), |()| true, || (), || vec![self.name()]);
         }
     }
 
     pub(super) fn record_work(&self, message: &'static str, work: Duration) {
         self.vitals.worked(work);
-        if let Some(histograms) = &self.histograms {
-            histograms.work.record(work.as_secs_f64(), &[self.name(), KeyValue::new(MESSAGE, message)]);
+        if let Some(durations) = &self.durations {
+            let attributes = || vec![self.name(), KeyValue::new(MESSAGE, message)];
+            durations.work.record(work.as_secs_f64(), |it| *it == message, || message, attributes);
         }
     }
 

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::outcome::Outcome;
 use super::vitals::Vitals;
+use crate::telemetry::BoundBy;
 
 /// Upper bounds of both histograms, in seconds: from 10 µs, since a mailbox is faster than a network.
 const BOUNDS: [f64; 14] = [1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0];
@@ -15,8 +16,8 @@ const BOUNDS: [f64; 14] = [1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 0.01, 0.05, 0.1, 
 /// The instruments that are recorded to for each message; everything else is observed from [`Vitals`].
 #[derive(Clone)]
 pub(super) struct Histograms {
-    pub(super) wait: Histogram<f64>,
-    pub(super) work: Histogram<f64>,
+    wait: Histogram<f64>,
+    work: Histogram<f64>,
 }
 
 impl Histograms {
@@ -36,6 +37,18 @@ impl Histograms {
                 .build(),
         }
     }
+
+    /// For one actor.
+    pub(super) fn durations(&self) -> Durations {
+        Durations { wait: BoundBy::new(self.wait.clone()), work: BoundBy::new(self.work.clone()) }
+    }
+}
+
+/// Where the messages of one actor are measured.
+pub(super) struct Durations {
+    pub(super) wait: BoundBy<()>,
+    /// By the type of the message.
+    pub(super) work: BoundBy<&'static str>,
 }
 
 /// All the actors of a service: those that live, and the totals of those that are gone.

@@ -51,7 +51,7 @@ impl Recorder {
     }
 
     fn in_line(desk: Arc<Desk>, dequeued: Line) -> Self {
-        let off = desk.tracer.is_none() && desk.histograms.is_none();
+        let off = desk.tracer.is_none() && desk.durations.is_none();
         Self { desk, labels: Labels::default(), dequeued, clock: None, busy_with: "", off, handled: 0 }
     }
 
@@ -104,7 +104,7 @@ impl Recorder {
             _ => Hop { depth: origin.depth.saturating_add(1), born: origin.born.or(Some(now)) },
         };
         let tracer = desk.tracer.as_ref().filter(|_| origin.recordable || spent);
-        if tracer.is_none() && desk.histograms.is_none() {
+        if tracer.is_none() && desk.durations.is_none() {
             origin.cx = adopt(desk, std::mem::take(&mut origin.cx));
             return Begun { hop, ..Begun::default() };
         }

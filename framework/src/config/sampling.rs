@@ -26,6 +26,11 @@ pub struct SamplingSettings {
 }
 
 impl SamplingSettings {
+    /// Whether any module or route has a share of its own.
+    pub(crate) fn has_shares(&self) -> bool {
+        !(self.modules.is_empty() && self.routes.is_empty())
+    }
+
     pub(super) fn check(&self) -> Vec<(&'static str, String)> {
         let all = [("sampling.modules", &self.modules), ("sampling.routes", &self.routes)];
         let all = all.into_iter().flat_map(|(key, ratios)| ratios.iter().map(move |ratio| (key, ratio)));

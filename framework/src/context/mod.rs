@@ -26,7 +26,7 @@ mod spawn;
 mod trace_context;
 
 pub(crate) use baggage::{Baggage, Border, with_allowed_baggage};
-pub(crate) use propagation::{BAGGAGE, Propagators, TRACEPARENT};
+pub(crate) use propagation::{Propagators, TRACEPARENT};
 pub use propagation::{extract, inject};
 pub use request_id::RequestId;
 pub use spawn::spawn;

@@ -6,14 +6,14 @@ use super::baggage::Baggage;
 use super::trace_context::TraceContext;
 
 pub(crate) static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-pub(crate) static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
+static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
 /// Reads `traceparent`, `tracestate` and `baggage` (W3C) into a context on top of `base`.
 ///
 /// Without a `traceparent` header the answer is `base` itself, at the cost of one look-up. A header that does not
 /// parse is ignored, as the specification asks.
 pub fn extract(base: &Context, headers: &HeaderMap) -> Context {
-    Propagators::default().extract(base, headers)
+    Propagators::default().extract(base, headers, Context::clone)
 }
 
 /// Writes the current span and baggage of `cx` into `headers` as `traceparent`, `tracestate` and `baggage` (W3C).
@@ -43,7 +43,13 @@ impl Propagators {
     /// Neither.
     pub(crate) const NONE: Self = Self { trace_context: false, baggage: false };
 
-    pub(crate) fn extract(self, base: &Context, headers: &HeaderMap) -> Context {
+    /// `accept` says what is taken of baggage, if there is any.
+    pub(crate) fn extract(
+        self,
+        base: &Context,
+        headers: &HeaderMap,
+        accept: impl FnOnce(&Context) -> Context,
+    ) -> Context {
         let carrier = Headers(headers);
         let mut cx = if self.trace_context && headers.contains_key(&TRACEPARENT) {
             TraceContext::new().extract_with_context(base, &carrier)
@@ -51,7 +57,7 @@ impl Propagators {
             base.clone()
         };
         if self.baggage && headers.contains_key(&BAGGAGE) {
-            cx = Baggage::new().extract_with_context(&cx, &carrier);
+            cx = accept(&Baggage::new().extract_with_context(&cx, &carrier));
         }
         cx
     }
@@ -124,7 +130,7 @@ mod tests {
             (Propagators { trace_context: false, ..Propagators::default() }, false, true),
             (Propagators::NONE, false, false),
         ] {
-            let cx = propagators.extract(&Context::new(), &sent);
+            let cx = propagators.extract(&Context::new(), &sent, Context::clone);
             assert_eq!((cx.span().span_context().is_valid(), cx.baggage().len() == 1), (trace, baggage));
             let mut written = HeaderMap::new();
             propagators.inject(&all, &mut written);

@@ -39,6 +39,7 @@ struct SlowLog {
 
 impl Findings {
     pub(super) fn new(telemetry: &Telemetry) -> Self {
+        telemetry.expect_statements();
         let counter = |name: &'static str, unit: &'static str, description: &'static str| {
             telemetry
                 .meter()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
-use opentelemetry::metrics::{AsyncInstrument, Counter, Histogram};
+use opentelemetry::metrics::{AsyncInstrument, Counter, Meter};
 use opentelemetry::trace::{Span as _, SpanBuilder, SpanKind, Tracer as _};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
@@ -12,7 +12,7 @@ use opentelemetry_semantic_conventions::{attribute, metric};
 use parking_lot::Mutex;
 
 use super::recorder::{is_recording, seconds};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Bound, Telemetry};
 
 /// A wait shorter than this makes no span: it explains nothing, and a span costs more than it.
 const VISIBLE_WAIT: Duration = Duration::from_millis(1);
@@ -36,9 +36,9 @@ struct Waits {
 }
 
 struct Instruments {
-    create: Histogram<f64>,
-    wait: Histogram<f64>,
-    used: Histogram<f64>,
+    create: Bound,
+    wait: Bound,
+    used: Bound,
     timeouts: Counter<u64>,
 }
 
@@ -68,18 +68,21 @@ impl PoolSignals {
     pub(super) fn new(telemetry: &Telemetry, base: &[KeyValue], name: String) -> Self {
         let mut attributes = base.to_vec();
         attributes.push(KeyValue::new(attribute::DB_CLIENT_CONNECTION_POOL_NAME, name));
+        let series = |meter: &Meter, name: &'static str, description: &'static str| {
+            Bound::new(seconds(meter, name, description), attributes.clone())
+        };
         let instruments = telemetry.meter().map(|meter| Instruments {
-            create: seconds(
+            create: series(
                 meter,
                 metric::DB_CLIENT_CONNECTION_CREATE_TIME,
                 "The time it took to create a new connection.",
             ),
-            wait: seconds(
+            wait: series(
                 meter,
                 metric::DB_CLIENT_CONNECTION_WAIT_TIME,
                 "The time it took to obtain an open connection from the pool.",
             ),
-            used: seconds(
+            used: series(
                 meter,
                 metric::DB_CLIENT_CONNECTION_USE_TIME,
                 "The time between borrowing a connection and returning it to the pool.",
@@ -160,7 +163,7 @@ impl PoolSignals {
         self.waits.ended.fetch_add(1, Relaxed);
         self.waits.longest.fetch_max(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX), Relaxed);
         if let Some(instruments) = &self.instruments {
-            instruments.wait.record(waited.as_secs_f64(), &self.attributes);
+            instruments.wait.record(waited.as_secs_f64());
         }
         if waited < VISIBLE_WAIT || !is_recording(cx) {
             return;
@@ -200,14 +203,14 @@ impl PoolSignals {
     /// A connection is made.
     pub(super) fn created(&self, since: Option<Instant>) {
         if let (Some(instruments), Some(since)) = (&self.instruments, since) {
-            instruments.create.record(since.elapsed().as_secs_f64(), &self.attributes);
+            instruments.create.record(since.elapsed().as_secs_f64());
         }
     }
 
     /// A connection is given back.
     pub(super) fn used(&self, since: Option<Instant>) {
         if let (Some(instruments), Some(since)) = (&self.instruments, since) {
-            instruments.used.record(since.elapsed().as_secs_f64(), &self.attributes);
+            instruments.used.record(since.elapsed().as_secs_f64());
         }
     }
 }

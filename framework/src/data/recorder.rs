@@ -77,7 +77,7 @@ impl Recorder {
 
     /// Describes a statement.
     pub(super) fn describe(&self, sql: &str) -> Arc<Statement> {
-        Arc::new(Statement::new(sql, &self.base))
+        Arc::new(Statement::new(sql, &self.base, self.duration.as_ref()))
     }
 
     /// Makes ready to record a statement; [`Recording::start`] begins. `site` is the place in the code that repeats it if
@@ -158,7 +158,9 @@ impl Recording {
         code: Option<&'static str>,
         error_type: Option<&'static str>,
     ) {
-        let Some(error_type) = error_type else { return histogram.record(seconds, &self.statement.metric) };
+        let Some(error_type) = error_type else {
+            return self.statement.durations.iter().for_each(|series| series.record(seconds));
+        };
         let mut attributes = self.statement.metric.clone();
         attributes.push(KeyValue::new(attribute::ERROR_TYPE, error_type));
         attributes.extend(code.map(|code| KeyValue::new(attribute::DB_RESPONSE_STATUS_CODE, code)));

@@ -3,8 +3,11 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
+use opentelemetry::metrics::Histogram;
 use opentelemetry::{KeyValue, StringValue};
 use opentelemetry_semantic_conventions::attribute;
+
+use crate::telemetry::Bound;
 
 /// Longer texts are cut; a text this long is one nobody reads in a trace.
 const MAX_TEXT: usize = 4096;
@@ -25,11 +28,13 @@ pub(super) struct Statement {
     pub(super) span: Vec<KeyValue>,
     /// The attributes of the measurements.
     pub(super) metric: Vec<KeyValue>,
+    /// Where those are counted that went well; none without metrics.
+    pub(super) durations: Option<Bound>,
 }
 
 impl Statement {
     /// `base` are the attributes of every statement of a database. Texts are shared: they are cloned for every span.
-    pub(super) fn new(sql: &str, base: &[KeyValue]) -> Self {
+    pub(super) fn new(sql: &str, base: &[KeyValue], duration: Option<&Histogram<f64>>) -> Self {
         let read = read(sql);
         let shared = |text: String| StringValue::from(Arc::<str>::from(text));
         let mut fingerprint = DefaultHasher::new();
@@ -42,7 +47,8 @@ impl Statement {
         let mut span = metric.clone();
         span.push(KeyValue::new(attribute::DB_QUERY_TEXT, text.clone()));
         let (fingerprint, commented) = (fingerprint.finish(), read.commented);
-        Self { summary, text, fingerprint, commented, span, metric }
+        let durations = duration.map(|duration| Bound::new(duration.clone(), metric.clone()));
+        Self { summary, text, fingerprint, commented, span, metric, durations }
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use actix_web::body::BoxBody;
 use actix_web::dev::{
     AppService, Extensions, HttpServiceFactory, ResourceDef, ResourceMap, Service, ServiceFactory,
-    ServiceRequest, ServiceResponse, Transform as _, Url,
+    ServiceRequest, ServiceResponse, Transform as _, Url, fn_factory, fn_service,
 };
 use actix_web::guard::GuardContext;
 use actix_web::http::Method;
@@ -38,8 +38,35 @@ pub(super) struct Map {
 
 struct Pattern {
     /// With a slash at its end and without.
-    forms: Vec<ResourceDef>,
+    forms: Vec<Form>,
     guards: Vec<Guard>,
+}
+
+struct Form {
+    definition: ResourceDef,
+    /// Whether it is one path, without parameters.
+    fixed: bool,
+}
+
+impl Form {
+    fn new(pattern: &str) -> Self {
+        Self { definition: ResourceDef::new(pattern), fixed: !pattern.contains(['{', '*']) }
+    }
+
+    /// Whether it fits what is left of a request's path, and the request is allowed; then its parameters are read.
+    fn takes(&self, request: &mut ServiceRequest, allowed: impl FnOnce(&ServiceRequest) -> bool) -> bool {
+        if !self.fixed {
+            return self.definition.capture_match_info_fn(request, allowed);
+        }
+        let path = request.match_info().unprocessed();
+        let (fits, length) = (self.definition.pattern() == Some(path), path.len());
+        let takes = fits && allowed(request);
+        if takes {
+            // As actix does; a pattern is shorter than that.
+            request.match_info_mut().skip(u16::try_from(length).unwrap_or(u16::MAX));
+        }
+        takes
+    }
 }
 
 /// What answers at a path.
@@ -60,7 +87,7 @@ impl Router {
         let mut paths = Paths::default();
         resources.iter().enumerate().for_each(|(place, resource)| paths.add(resource.meta.pattern, place));
         let pattern = |resource: &Resource| Pattern {
-            forms: resource.patterns.iter().map(|form| ResourceDef::new(form.as_str())).collect(),
+            forms: resource.patterns.iter().map(|form| Form::new(form)).collect(),
             guards: resource.guards.clone(),
         };
         let answering = |resource: &Resource| {
@@ -96,7 +123,8 @@ impl Map {
         let url = Url::new(context.head().uri.clone());
         let fits = |place: &usize| {
             let Pattern { forms, guards } = &self.patterns[*place];
-            forms.iter().any(|form| form.is_match(url.path())) && guards.iter().all(|guard| guard(context))
+            let fits = |form: &Form| form.definition.is_match(url.path());
+            forms.iter().any(fits) && guards.iter().all(|guard| guard(context))
         };
         let first = self.paths.next(url.path(), None);
         std::iter::successors(first, |after| self.paths.next(url.path(), Some(*after)))
@@ -110,7 +138,7 @@ impl Map {
             let place = self.paths.next(request.match_info().unprocessed(), after)?;
             let Pattern { forms, guards } = &self.patterns[place];
             let allowed = |request: &ServiceRequest| guards.iter().all(|guard| guard(&request.guard_ctx()));
-            if forms.iter().any(|form| form.capture_match_info_fn(request, allowed)) {
+            if forms.iter().any(|form| form.takes(request, allowed)) {
                 return Some(place);
             }
             after = Some(place);
@@ -124,21 +152,34 @@ impl HttpServiceFactory for Router {
         // For who asks a request which pattern it matches.
         let mut map = ResourceMap::new(everything.clone());
         for pattern in &self.map.patterns {
-            pattern.forms.iter().for_each(|form| map.add(&mut form.clone(), None));
+            pattern.forms.iter().for_each(|form| map.add(&mut form.definition.clone(), None));
         }
-        config.register_service(everything, None, self, Some(Rc::new(map)));
+        config.register_service(everything, None, self.factory(), Some(Rc::new(map)));
     }
 }
 
-impl ServiceFactory<ServiceRequest> for Router {
-    type Response = ServiceResponse<BoxBody>;
-    type Error = Error;
-    type Config = ();
-    type Service = Routing;
-    type InitError = ();
-    type Future = LocalBoxFuture<'static, Result<Routing, ()>>;
+impl Router {
+    /// A function and no type of its own, so that the future of an answer has its own type: actix has a box for it anyway.
+    pub(super) fn factory(
+        self,
+    ) -> impl ServiceFactory<
+        ServiceRequest,
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        Config = (),
+        InitError = (),
+    > {
+        fn_factory(move || {
+            let routing = self.routing();
+            async move {
+                let routing = Rc::new(routing.await?);
+                Ok::<_, ()>(fn_service::<_, _, _, _, _, ()>(move |request| routing.call(request)))
+            }
+        })
+    }
 
-    fn new_service(&self, (): ()) -> Self::Future {
+    /// The routes of a worker.
+    fn routing(&self) -> impl Future<Output = Result<Routing, ()>> + use<> {
         let unmatched = web::to(no_such_route).new_service(());
         let (map, layer) = (self.map(), self.unmatched.clone());
         let routes: Vec<_> = self
@@ -153,7 +194,7 @@ impl ServiceFactory<ServiceRequest> for Router {
                 (methods, of.otherwise.new_service(()), of.layer.clone(), Rc::clone(&of.data))
             })
             .collect();
-        Box::pin(async move {
+        async move {
             let mut services = Vec::with_capacity(routes.len());
             for (making, otherwise, layer, data) in routes {
                 let mut methods = Vec::with_capacity(making.len());
@@ -165,29 +206,31 @@ impl ServiceFactory<ServiceRequest> for Router {
             }
             let unmatched = Methods { methods: Vec::new(), otherwise: unmatched.await? };
             Ok(Routing { map, routes: services, unmatched: layer.new_transform(unmatched).await? })
-        })
+        }
     }
 }
 
 /// The routes of a service on one worker.
-pub(super) struct Routing {
+struct Routing {
     map: Arc<Map>,
     routes: Vec<(Rc<Extensions>, RequestService<Methods>)>,
     unmatched: RequestService<Methods>,
 }
 
-impl Service<ServiceRequest> for Routing {
-    type Response = ServiceResponse<BoxBody>;
-    type Error = Error;
-    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
-
-    actix_web::dev::always_ready!();
-
-    fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        let Some(place) = self.map.find(&mut request) else { return self.unmatched.call(request) };
-        let (data, service) = &self.routes[place];
-        request.add_data_container(Rc::clone(data));
-        service.call(request)
+impl Routing {
+    fn call(
+        &self,
+        mut request: ServiceRequest,
+    ) -> impl Future<Output = Result<ServiceResponse<BoxBody>, Error>> + use<> {
+        let service = match self.map.find(&mut request) {
+            Some(place) => {
+                let (data, service) = &self.routes[place];
+                request.add_data_container(Rc::clone(data));
+                service
+            }
+            None => &self.unmatched,
+        };
+        service.respond(request)
     }
 }
 

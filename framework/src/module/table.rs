@@ -14,7 +14,9 @@ use super::pattern::specificity;
 use super::route::{Guard, RouteInfo};
 use super::router::Router;
 use crate::config::{SamplingSettings, closest};
-use crate::web::{Edge, Hooks, Limits, RequestLayer, RouteMeta, Series, Target, WebSignals, no_such_route};
+use crate::web::{
+    Edge, Hooks, LastHost, Limits, RequestLayer, RouteMeta, Series, Target, WebSignals, no_such_route,
+};
 
 /// The routes of all modules by pattern, in an order in which the more special comes first.
 #[derive(Default)]
@@ -178,6 +180,7 @@ pub(crate) fn configure(
             hooks: Arc::new(all),
             around: Arc::clone(&given.around),
             series: Series::default(),
+            last_host: LastHost::default(),
         }
     };
     let of_resource = |resource: &Resource| {
@@ -190,7 +193,7 @@ pub(crate) fn configure(
     };
     let unmatched = layer(Target::Nothing, false, signals.roots(&[], None), &table.unmatched);
     // A target that is no path, as in `OPTIONS *`, has no service.
-    config.default_service(Router::new(&[], of_resource, unmatched.clone()));
+    config.default_service(Router::new(&[], of_resource, unmatched.clone()).factory());
     let router = Router::new(&table.resources, of_resource, unmatched);
     for mount in &table.mounts {
         // A route of a module below its path goes first.

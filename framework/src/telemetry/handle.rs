@@ -21,7 +21,7 @@ use super::repeats::Repeats;
 use super::runtimes::{self, Runtimes};
 use super::scrub::{ScrubbedMeters, Scrubber};
 use crate::config::{BaggageSettings, DatabaseTelemetrySettings, LimitSettings};
-use crate::context::{BAGGAGE, Border, Propagators, TraceContext};
+use crate::context::{Border, Propagators, TraceContext};
 use crate::redact::Redactor;
 
 /// The instrumentation scope of every span and metric that the framework itself records.
@@ -56,6 +56,8 @@ struct Inner {
     pipeline: Option<Pipeline>,
     rules: Rules,
     runtimes: Runtimes,
+    /// Whether a database has been opened.
+    statements: AtomicBool,
 }
 
 /// What holds for all that a service records and passes on.
@@ -135,6 +137,7 @@ impl Telemetry {
                 pipeline,
                 rules,
                 runtimes: Runtimes::default(),
+                statements: AtomicBool::new(false),
             }),
         }
     }
@@ -186,6 +189,15 @@ impl Telemetry {
         &self.inner.rules.database
     }
 
+    /// A database is open whose statements are recorded with this.
+    pub(crate) fn expect_statements(&self) {
+        self.inner.statements.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_statements(&self) -> bool {
+        self.inner.statements.load(Ordering::Relaxed)
+    }
+
     /// Measures the process, and the runtimes of the threads that belong to the service.
     pub(crate) fn observe_process(&self) {
         if let Some(meter) = self.meter() {
@@ -217,8 +229,8 @@ impl Telemetry {
     /// Reads the trace and the baggage of a caller who is trusted into a context on top of `base`: what `OTEL_PROPAGATORS`
     /// lists of the two, and of the baggage what `telemetry.baggage.accept` lists.
     pub(crate) fn extract(&self, base: &Context, headers: &HeaderMap) -> Context {
-        let cx = self.inner.rules.propagators.extract(base, headers);
-        if headers.contains_key(&BAGGAGE) { self.inner.rules.border.accept(&cx) } else { cx }
+        let Rules { propagators, border, .. } = &self.inner.rules;
+        propagators.extract(base, headers, |cx| border.accept(cx))
     }
 
     /// Writes the current span of `cx` into the headers of a request to another service, as `traceparent` and `tracestate`

@@ -68,6 +68,7 @@
 
 mod attribute;
 mod begun;
+mod bound;
 mod build;
 mod client;
 mod console;
@@ -106,6 +107,7 @@ mod target;
 mod tls;
 #[doc(hidden)]
 pub mod traced;
+mod unrecorded;
 mod variables;
 mod wire;
 mod worker;
@@ -115,6 +117,7 @@ mod tests;
 
 pub use attribute::AttributeValue;
 pub(crate) use begun::Begun;
+pub(crate) use bound::{Bound, BoundBy};
 pub use current::{add_event, add_link, record_error, set_attribute, set_attributes, trace_id};
 pub use error::TelemetryError;
 pub(crate) use handle::nobody;

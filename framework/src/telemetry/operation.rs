@@ -43,11 +43,11 @@ struct Counted {
 }
 
 impl Operation {
-    /// Begins an operation whose span is that of `cx`. Where that is not recorded, or nothing is looked for, the answer
-    /// is `cx` itself.
+    /// Begins an operation whose span is that of `cx`. Where that is not recorded, nothing is looked for, or there are no
+    /// statements as no database is open, the answer is `cx` itself.
     pub(crate) fn begin(telemetry: &Telemetry, cx: Context) -> Context {
         let threshold = telemetry.database().n_plus_one;
-        if threshold == 0 || !cx.span().is_recording() {
+        if threshold == 0 || !telemetry.has_statements() || !cx.span().is_recording() {
             return cx;
         }
         cx.with_value(Self {

@@ -73,7 +73,7 @@ impl Batch {
     /// Adds a span as [`wire::span`] has written it.
     pub(super) fn add(&mut self, scope: &InstrumentationScope, span: &[u8]) {
         self.spans += 1;
-        match self.scopes.iter_mut().find(|(known, _)| known == scope) {
+        match self.scopes.iter_mut().find(|(known, _)| is_same(known, scope)) {
             Some((_, spans)) => spans.extend_from_slice(span),
             None => self.scopes.push((scope.clone(), span.to_vec())),
         }
@@ -82,6 +82,15 @@ impl Batch {
     pub(super) fn request(&self, resource: &Resource) -> Vec<u8> {
         wire::request(resource, &self.scopes)
     }
+}
+
+/// Most spans are of scopes that have nothing but a name from the program's text. Two that have more are sorted to be
+/// compared.
+fn is_same(one: &InstrumentationScope, other: &InstrumentationScope) -> bool {
+    let only_named = |scope: &InstrumentationScope| {
+        scope.version().is_none() && scope.schema_url().is_none() && scope.attributes().next().is_none()
+    };
+    (std::ptr::eq(one.name(), other.name()) && only_named(one) && only_named(other)) || one == other
 }
 
 impl Outbox {

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::handle::{Providers, Telemetry};
 use super::keep::Held;
 use super::prometheus::Scrape;
+use super::sampler::Head;
 use super::tally::Tally;
 
 /// What a [`Telemetry`] that exports knows of its exporters.
@@ -18,6 +19,8 @@ pub(super) struct Pipeline {
     pub(super) spans: Arc<Tally>,
     pub(super) metrics: Arc<Tally>,
     pub(super) logs: Arc<Tally>,
+    /// What decides which spans are recorded.
+    pub(super) head: Option<Head>,
     /// Where traces that are not sampled wait for their end, if they do.
     pub(super) held: Option<Arc<Held>>,
     /// Where metrics are read from for whoever scrapes them.
@@ -31,6 +34,7 @@ impl Default for Pipeline {
             spans: Arc::default(),
             metrics: Arc::default(),
             logs: Arc::default(),
+            head: None,
             held: None,
             scrape: None,
         }

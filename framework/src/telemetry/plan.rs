@@ -101,7 +101,7 @@ impl Recording {
         let logs = target(Signal::Logs, notices);
         Self {
             resource: resource(info, environment, notices),
-            head: Head::new(settings.sample_ratio, environment, notices),
+            head: Head::new(settings, environment, notices),
             traces: traces.map(|target| (target, Batching::read("BSP", 8_192, 5_000, environment, notices))),
             metrics: metrics.map(|target| (target, Reading::read(environment, notices))),
             logs: logs.map(|target| (target, Batching::read("BLRP", 2_048, 1_000, environment, notices))),

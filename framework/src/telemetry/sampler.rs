@@ -8,6 +8,7 @@ use opentelemetry_sdk::trace::{Sampler, SamplingDecision, SamplingResult, Should
 use super::Telemetry;
 use super::environment::{Environment, Notices};
 use super::keep::Held;
+use crate::config::TelemetrySettings;
 
 /// The share of the traces that begin in a context, in place of the service's.
 struct Share(f64);
@@ -35,10 +36,22 @@ pub(super) struct Head {
 impl Head {
     /// What `OTEL_TRACES_SAMPLER` asks for, or else the share of new traces that `OTEL_TRACE_SAMPLE_RATE` or the
     /// settings say.
-    pub(super) fn new(ratio: f64, environment: &Environment, notices: &mut Notices) -> Self {
+    pub(super) fn new(
+        settings: &TelemetrySettings,
+        environment: &Environment,
+        notices: &mut Notices,
+    ) -> Self {
+        let ratio = |notices: &mut Notices| {
+            share("OTEL_TRACE_SAMPLE_RATE", settings.sample_ratio, environment, notices)
+        };
+        let by_settings = |ratio| Self {
+            rule: Sampler::TraceIdRatioBased(ratio),
+            by_parent: true,
+            by_share: settings.sampling.has_shares(),
+            held: None,
+        };
         let Some(name) = environment.get("OTEL_TRACES_SAMPLER") else {
-            let ratio = share("OTEL_TRACE_SAMPLE_RATE", ratio, environment, notices);
-            return Self::by_settings(ratio);
+            return by_settings(ratio(notices));
         };
         let mut by_argument =
             || Sampler::TraceIdRatioBased(share("OTEL_TRACES_SAMPLER_ARG", 1.0, environment, notices));
@@ -50,18 +63,14 @@ impl Head {
             "parentbased_always_off" => (Sampler::AlwaysOff, true),
             "parentbased_traceidratio" => (by_argument(), true),
             _ => {
-                let ratio = share("OTEL_TRACE_SAMPLE_RATE", ratio, environment, notices);
+                let ratio = ratio(notices);
                 notices.note(format!(
                     "OTEL_TRACES_SAMPLER is `{name}`, which is not built in: the share {ratio} of new traces is used"
                 ));
-                return Self::by_settings(ratio);
+                return by_settings(ratio);
             }
         };
         Self { rule, by_parent, by_share: false, held: None }
-    }
-
-    fn by_settings(ratio: f64) -> Self {
-        Self { rule: Sampler::TraceIdRatioBased(ratio), by_parent: true, by_share: true, held: None }
     }
 
     /// Records nothing, and passes a caller's decision on.
@@ -78,6 +87,21 @@ impl Head {
     pub(super) fn holding(mut self, held: Arc<Held>) -> Self {
         self.held = Some(held);
         self
+    }
+
+    /// Whether all traces that begin here are recorded, whatever their ids.
+    pub(super) fn records_all(&self) -> bool {
+        let all = match self.rule {
+            Sampler::AlwaysOn => true,
+            Sampler::TraceIdRatioBased(ratio) => ratio >= 1.0,
+            _ => false,
+        };
+        all && !self.by_share
+    }
+
+    /// Whether a span of a trace in a context is recorded, if only for as long as it may turn out to matter.
+    pub(super) fn records(&self, cx: &Context, trace: TraceId) -> bool {
+        self.decide(Some(cx), trace) != SamplingDecision::Drop
     }
 
     fn decide(&self, cx: Option<&Context>, trace: TraceId) -> SamplingDecision {
@@ -112,6 +136,11 @@ impl Head {
 }
 
 fn by_rule(rule: &Sampler, trace: TraceId) -> SamplingDecision {
+    if let Sampler::TraceIdRatioBased(ratio) = rule
+        && *ratio >= 1.0
+    {
+        return SamplingDecision::RecordAndSample;
+    }
     rule.should_sample(None, trace, "", &SpanKind::Internal, &[], &[]).decision
 }
 
@@ -156,7 +185,8 @@ mod tests {
 
     fn head(variables: &[(&str, &str)]) -> Head {
         let environment = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        Head::new(0.25, &environment, &mut Notices::default())
+        let settings = TelemetrySettings { sample_ratio: 0.25, ..TelemetrySettings::default() };
+        Head::new(&settings, &environment, &mut Notices::default())
     }
 
     fn chosen(variables: &[(&str, &str)]) -> String {
@@ -213,8 +243,11 @@ mod tests {
     fn a_share_of_its_own_decides_about_new_traces_and_no_others() {
         let own = Telemetry::disabled().root_sampled(1.0);
         let trace = TraceId::from(u128::MAX);
-        assert_eq!(head(&[]).decide(Some(&Context::new()), trace), SamplingDecision::Drop);
-        assert_eq!(head(&[]).decide(Some(&own), trace), SamplingDecision::RecordAndSample);
+        let mut settings = TelemetrySettings { sample_ratio: 0.25, ..TelemetrySettings::default() };
+        settings.sampling.modules.insert("orders".to_owned(), 1.0);
+        let shared = Head::new(&settings, &Environment::default(), &mut Notices::default());
+        assert_eq!(shared.decide(Some(&Context::new()), trace), SamplingDecision::Drop);
+        assert_eq!(shared.decide(Some(&own), trace), SamplingDecision::RecordAndSample);
         let asked_for = head(&[("OTEL_TRACES_SAMPLER", "always_off")]);
         assert_eq!(asked_for.decide(Some(&own), trace), SamplingDecision::Drop);
         let caller = opentelemetry::trace::SpanContext::new(
@@ -225,6 +258,6 @@ mod tests {
             TraceState::default(),
         );
         let called = own.with_remote_span_context(caller);
-        assert_eq!(head(&[]).decide(Some(&called), trace), SamplingDecision::Drop);
+        assert_eq!(shared.decide(Some(&called), trace), SamplingDecision::Drop);
     }
 }

@@ -28,6 +28,7 @@ use super::sampler::Head;
 use super::scrub::{Limits, ScrubbedLogs, Scrubber};
 use super::tally::Tally;
 use super::target::Target;
+use super::unrecorded::Ids;
 use super::variables::{self, Variable};
 use super::worker::Worker;
 use super::{TelemetryError, client, repeats, subscriber};
@@ -188,6 +189,7 @@ impl Setup {
             head = head.holding(Arc::clone(&held));
             pipeline.held = Some(held);
         }
+        pipeline.head = Some(head.clone());
         let exports = traces.is_some() || metrics.is_some() || logs.is_some();
         let worker = if exports { Some(Worker::start()?) } else { None };
         let assembly =
@@ -280,6 +282,7 @@ impl Assembly<'_> {
         Ok(SdkTracerProvider::builder()
             .with_resource(self.resource.clone())
             .with_sampler(head)
+            .with_id_generator(Ids::default())
             .with_span_limits(self.limits.span)
             .with_span_processor(receivers)
             .build())

@@ -39,7 +39,7 @@ pub(super) fn request(resource: &Resource, scopes: &[(InstrumentationScope, Vec<
     request.nested(1, |message| {
         message.nested(1, |message| {
             for (key, value) in resource {
-                message.nested(1, |message| message.attribute(key.as_str(), value));
+                message.attribute(1, key.as_str(), value);
             }
         });
         for (scope, spans) in scopes {
@@ -58,10 +58,12 @@ pub(super) fn request(resource: &Resource, scopes: &[(InstrumentationScope, Vec<
 struct Message(Vec<u8>);
 
 impl Message {
+    #[inline]
     fn key(&mut self, field: u32, kind: u32) {
         self.varint(u64::from(field << 3 | kind));
     }
 
+    #[inline]
     fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
@@ -94,9 +96,15 @@ impl Message {
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
+    /// Of a field whose number is below 16.
     fn fixed64(&mut self, field: u32, value: u64) {
-        self.key(field, FIXED64);
-        self.0.extend_from_slice(&value.to_le_bytes());
+        let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
+        self.put([tag(field, FIXED64), a, b, c, d, e, f, g, h]);
+    }
+
+    /// Bytes whose number the compiler knows.
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+        self.0.extend_from_slice(&bytes);
     }
 
     /// A message in this one. Its length goes before it and is known after it: one byte is kept for it, which is enough for
@@ -127,7 +135,7 @@ impl Message {
     fn span(&mut self, span: &SpanData) {
         self.ids(&span.span_context);
         if span.parent_span_id != SpanId::INVALID {
-            self.bytes(4, &span.parent_span_id.to_bytes());
+            self.id(4, span.parent_span_id.to_bytes());
         }
         self.text(5, &span.name);
         self.number(6, kind(&span.span_kind));
@@ -164,22 +172,42 @@ impl Message {
         self.fixed32(16, flags(&span.span_context, span.parent_span_is_remote));
     }
 
+    fn id<const N: usize>(&mut self, field: u32, id: [u8; N]) {
+        self.put([tag(field, LENGTH), N as u8]);
+        self.put(id);
+    }
+
     /// What identifies a span, and a link to one.
     fn ids(&mut self, context: &SpanContext) {
-        self.bytes(1, &context.trace_id().to_bytes());
-        self.bytes(2, &context.span_id().to_bytes());
+        self.id(1, context.trace_id().to_bytes());
+        self.id(2, context.span_id().to_bytes());
         self.text(3, &context.trace_state().header());
     }
 
     fn attributes<'a>(&mut self, field: u32, attributes: impl IntoIterator<Item = &'a KeyValue>) {
         for KeyValue { key, value, .. } in attributes {
-            self.nested(field, |message| message.attribute(key.as_str(), value));
+            self.attribute(field, key.as_str(), value);
         }
     }
 
-    fn attribute(&mut self, key: &str, value: &Value) {
-        self.text(1, key);
-        self.nested(2, |message| message.value(value));
+    /// A `KeyValue`.
+    fn attribute(&mut self, field: u32, key: &str, value: &Value) {
+        // Most are short texts. All their lengths are known and take a byte each, and so do their keys.
+        if let Value::String(text) = value {
+            let text = text.as_str();
+            let of_value = text.len() + 2;
+            let of_all = key.len() + of_value + 4;
+            if of_all < 0x80 && !key.is_empty() {
+                self.put([tag(field, LENGTH), of_all as u8, tag(1, LENGTH), key.len() as u8]);
+                self.0.extend_from_slice(key.as_bytes());
+                self.put([tag(2, LENGTH), of_value as u8, tag(1, LENGTH), text.len() as u8]);
+                return self.0.extend_from_slice(text.as_bytes());
+            }
+        }
+        self.nested(field, |message| {
+            message.text(1, key);
+            message.nested(2, |message| message.value(value));
+        });
     }
 
     /// An `AnyValue`. Which of its fields is there says what it is, so that a default is written, too.
@@ -220,6 +248,11 @@ impl Message {
         self.key(3, VARINT);
         self.varint(value.cast_unsigned());
     }
+}
+
+/// The key of a field whose number is below 16: one byte.
+const fn tag(field: u32, kind: u32) -> u8 {
+    (field << 3 | kind) as u8
 }
 
 fn kind(kind: &SpanKind) -> u32 {

@@ -1,10 +1,12 @@
 //! What a request's span says of it.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Version;
-use actix_web::http::header::{AUTHORIZATION, HOST, USER_AGENT};
-use opentelemetry::KeyValue;
-use opentelemetry::trace::Span;
+use actix_web::http::header::{AUTHORIZATION, HOST, HeaderValue, USER_AGENT};
+use opentelemetry::{KeyValue, StringValue};
 use opentelemetry_semantic_conventions::attribute::{
     HTTP_REQUEST_METHOD, NETWORK_PROTOCOL_VERSION, SERVER_ADDRESS, SERVER_PORT, URL_PATH, URL_SCHEME,
     USER_AGENT_ORIGINAL,
@@ -13,44 +15,73 @@ use opentelemetry_semantic_conventions::attribute::{
 use super::request::Target;
 
 /// As many attributes as a request's span has, or nearly: they are put in one place that need not grow.
-pub(super) const ATTRIBUTES: usize = 14;
+const ATTRIBUTES: usize = 14;
 
 /// That a request brought credentials. Which, is never recorded.
 const AUTH_PRESENT: &str = "http.auth.present";
 
-/// The stable HTTP conventions, less what is personal: no query, no client address.
-pub(super) fn describe(
-    span: &mut impl Span,
+/// The host that was asked last, and its address and port. Most requests ask the same one: it is read once, and spans share
+/// its text.
+#[derive(Clone, Default)]
+pub(crate) struct LastHost(RefCell<Option<(HeaderValue, Host)>>);
+
+#[derive(Clone)]
+struct Host {
+    address: StringValue,
+    port: Option<u16>,
+}
+
+impl LastHost {
+    fn read(&self, header: &HeaderValue) -> Option<Host> {
+        let mut last = self.0.borrow_mut();
+        if let Some((known, host)) = &*last
+            && known == header
+        {
+            return Some(host.clone());
+        }
+        let text = header.to_str().ok()?;
+        let (address, port) = match text.rsplit_once(':') {
+            Some((address, port)) if !port.ends_with(']') => (address, port.parse().ok()),
+            _ => (text, None),
+        };
+        let host = Host { address: StringValue::from(Arc::<str>::from(address)), port };
+        *last = Some((header.clone(), host.clone()));
+        Some(host)
+    }
+}
+
+/// The stable HTTP conventions, less what is personal: no query, no client address. They are known before the span is, for
+/// samplers of a service's own.
+pub(super) fn described(
     request: &ServiceRequest,
     target: &Target,
     method: &'static str,
-) {
-    let config = request.app_config();
-    let mut say = |attribute| span.set_attribute(attribute);
-    say(KeyValue::new(HTTP_REQUEST_METHOD, method));
-    say(KeyValue::new(URL_PATH, request.path().to_owned()));
-    say(KeyValue::new(URL_SCHEME, if config.secure() { "https" } else { "http" }));
-    target.attributes().for_each(&mut say);
+    last: &LastHost,
+) -> Vec<KeyValue> {
+    let (config, headers) = (request.app_config(), request.headers());
+    let mut attributes = Vec::with_capacity(ATTRIBUTES);
+    attributes.push(KeyValue::new(HTTP_REQUEST_METHOD, method));
+    attributes.push(match target {
+        // A path without parameters is its own pattern.
+        Target::Route(route) if route.pattern == request.path() => KeyValue::new(URL_PATH, route.pattern),
+        _ => KeyValue::new(URL_PATH, request.path().to_owned()),
+    });
+    attributes.push(KeyValue::new(URL_SCHEME, if config.secure() { "https" } else { "http" }));
+    attributes.extend(target.attributes());
     if let Some(version) = protocol_version(request.version()) {
-        say(KeyValue::new(NETWORK_PROTOCOL_VERSION, version));
+        attributes.push(KeyValue::new(NETWORK_PROTOCOL_VERSION, version));
     }
-    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    if let Some(host) = text(HOST) {
-        let (address, port) = match host.rsplit_once(':') {
-            Some((address, port)) if !port.ends_with(']') => (address, port.parse::<u16>().ok()),
-            _ => (host, None),
-        };
-        say(KeyValue::new(SERVER_ADDRESS, address.to_owned()));
-        if let Some(port) = port {
-            say(KeyValue::new(SERVER_PORT, i64::from(port)));
-        }
+    if let Some(Host { address, port }) = headers.get(HOST).and_then(|host| last.read(host)) {
+        attributes.push(KeyValue::new(SERVER_ADDRESS, address));
+        attributes.extend(port.map(|port| KeyValue::new(SERVER_PORT, i64::from(port))));
     }
-    if let Some(agent) = text(USER_AGENT) {
-        say(KeyValue::new(USER_AGENT_ORIGINAL, agent.to_owned()));
+    if let Some(agent) = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()) {
+        attributes.push(KeyValue::new(USER_AGENT_ORIGINAL, agent.to_owned()));
     }
-    if request.headers().contains_key(AUTHORIZATION) {
-        say(KeyValue::new(AUTH_PRESENT, true));
+    if headers.contains_key(AUTHORIZATION) {
+        attributes.push(KeyValue::new(AUTH_PRESENT, true));
     }
+    attributes
 }
 
 const fn protocol_version(version: Version) -> Option<&'static str> {

@@ -8,8 +8,8 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, He
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use opentelemetry::Context;
 
+use super::hooks::Hooks;
 use super::problem::{Problem, from_foreign, is_problem};
-use super::request::Hooks;
 use super::shed::OVERLOADED;
 use super::signals::record_cause;
 use crate::telemetry::panic_message;

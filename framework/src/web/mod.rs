@@ -39,6 +39,7 @@ mod explain;
 mod extract;
 mod headers;
 mod health;
+mod hooks;
 mod json;
 mod leftover;
 mod limits;
@@ -68,16 +69,18 @@ pub use problem::{FieldError, Problem};
 
 pub(crate) use around::{Around, around};
 pub(crate) use client_address::Proxies;
+pub(crate) use described::LastHost;
 pub(crate) use edge::Edge;
 #[cfg(feature = "session")]
 pub(crate) use extract::parse_query;
 pub(crate) use extract::path_config;
 pub(crate) use health::alive;
+pub(crate) use hooks::Hooks;
 pub(crate) use json::json_body;
 pub(crate) use limits::Limits;
 #[cfg(feature = "openapi")]
 pub(crate) use problem::problem_type;
-pub(crate) use request::{Hooks, RequestLayer, RequestService, Target, without_body};
+pub(crate) use request::{RequestLayer, RequestService, Target, without_body};
 pub(crate) use route::RouteMeta;
 #[cfg(feature = "client")]
 pub(crate) use route::known_method;

@@ -19,8 +19,10 @@ use tokio::time::timeout;
 
 use super::around::{Around, Inner};
 use super::bodies::Received;
+use super::described::LastHost;
 use super::edge::Edge;
 use super::explain::{explain, panicked, timed_out};
+use super::hooks::Hooks;
 use super::leftover::Leftover;
 use super::limits::Limits;
 use super::problem::Problem;
@@ -33,34 +35,6 @@ use crate::context;
 
 /// What middlewares have besides `server.request_timeout`, so that they still see the answer at its end.
 const FOR_MIDDLEWARES: Duration = Duration::from_secs(1);
-
-/// Looks at a request before its handler does, and may answer in its place with an error.
-pub(crate) type Before =
-    Arc<dyn Fn(HttpRequest) -> LocalBoxFuture<'static, Result<(), Problem>> + Send + Sync>;
-/// Looks at an answer, and may change it, before it is sent.
-pub(crate) type After = Arc<dyn Fn(&HttpRequest, &mut HttpResponse) + Send + Sync>;
-/// Answers an error in a module's own way, or leaves it to the next.
-pub(crate) type OnError = Arc<dyn Fn(&HttpRequest, &Problem) -> Option<HttpResponse> + Send + Sync>;
-
-/// The hooks around a route, those of the outer modules first.
-#[derive(Clone, Default)]
-pub(crate) struct Hooks {
-    pub(crate) before: Vec<Before>,
-    /// Like `before`, and after all of these.
-    pub(crate) admit: Vec<Before>,
-    pub(crate) after: Vec<After>,
-    pub(crate) on_error: Vec<OnError>,
-}
-
-impl Hooks {
-    /// Puts the hooks of an inner module inside these.
-    pub(crate) fn extend(&mut self, inner: &Self) {
-        self.before.extend(inner.before.iter().cloned());
-        self.admit.extend(inner.admit.iter().cloned());
-        self.after.extend(inner.after.iter().cloned());
-        self.on_error.extend(inner.on_error.iter().cloned());
-    }
-}
 
 /// What a request is for.
 #[derive(Clone)]
@@ -86,6 +60,7 @@ pub(crate) struct RequestLayer {
     /// The middlewares around hooks and handler, the outermost first.
     pub(crate) around: Arc<[Around]>,
     pub(crate) series: Series,
+    pub(crate) last_host: LastHost,
 }
 
 impl<S> Transform<S, ServiceRequest> for RequestLayer
@@ -249,6 +224,27 @@ impl RequestLayer {
     }
 }
 
+impl<S> RequestService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error> + 'static,
+{
+    pub(crate) fn respond(
+        &self,
+        mut request: ServiceRequest,
+    ) -> impl Future<Output = Result<ServiceResponse<BoxBody>, Error>> + use<S> {
+        let measured = self.layer.signals.measures_bodies();
+        let (received, leftover) = self.layer.limits.apply(&mut request, measured);
+        let exchange = Exchange::begin(&self.layer, &request, received, leftover);
+        let cx = exchange.cx.clone();
+        if matches!(self.layer.target, Target::Mount(_)) {
+            // Whoever reads the headers below this span (another instrumentation) continues from here, and learns of the
+            // caller what this span follows.
+            continue_from(&cx, request.headers_mut());
+        }
+        answer(self.handling.clone(), Rc::clone(&self.layer), request, exchange).with_context(cx)
+    }
+}
+
 impl<S> Service<ServiceRequest> for RequestService<S>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error> + 'static,
@@ -260,17 +256,8 @@ where
     // What actix has below a resource or a scope always is.
     actix_web::dev::always_ready!();
 
-    fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        let measured = self.layer.signals.measures_bodies();
-        let (received, leftover) = self.layer.limits.apply(&mut request, measured);
-        let exchange = Exchange::begin(&self.layer, &request, received, leftover);
-        let cx = exchange.cx.clone();
-        if matches!(self.layer.target, Target::Mount(_)) {
-            // Whoever reads the headers below this span (another instrumentation) continues from here, and learns of the
-            // caller what this span follows.
-            continue_from(&cx, request.headers_mut());
-        }
-        Box::pin(answer(self.handling.clone(), Rc::clone(&self.layer), request, exchange).with_context(cx))
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        Box::pin(self.respond(request))
     }
 }
 
@@ -358,14 +345,14 @@ impl Exchange {
         leftover: Option<Leftover>,
     ) -> Self {
         let sample = Sample {
-            started: Instant::now(),
+            started: layer.signals.measures().then(Instant::now),
             method: known_method(request.method()),
             secure: request.app_config().secure(),
             target: layer.target.clone(),
             pattern: None,
         };
-        let cx = layer.signals.context(request, &layer.target, &layer.roots);
-        let cx = layer.edge.identify(request.headers(), cx);
+        let cx = layer.signals.context(request, layer);
+        let cx = layer.edge.receive(request.request(), cx);
         layer.signals.began(&sample, &layer.series);
         Self { layer: Rc::clone(layer), cx, sample, received, leftover, ended: false }
     }

@@ -8,7 +8,7 @@ use actix_web::dev::{ResponseHead, ServiceRequest};
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use opentelemetry::metrics::{Histogram, UpDownCounter};
-use opentelemetry::trace::{Span, SpanKind, Status, TraceContextExt as _, Tracer as _};
+use opentelemetry::trace::{Span, SpanBuilder, SpanKind, Status, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_semantic_conventions::attribute::{
     ERROR_TYPE, EXCEPTION_MESSAGE, EXCEPTION_TYPE, HTTP_REQUEST_METHOD, HTTP_RESPONSE_STATUS_CODE,
@@ -16,10 +16,10 @@ use opentelemetry_semantic_conventions::attribute::{
 };
 
 use super::bodies::{Bodies, Received};
-use super::described::{ATTRIBUTES, describe};
+use super::described::described;
 use super::excluded::Excluded;
 use super::headers::Headers;
-use super::request::Target;
+use super::request::{RequestLayer, Target};
 use super::roots::Roots;
 use super::route::{RouteMeta, known_method};
 use super::series::Series;
@@ -124,10 +124,11 @@ impl WebSignals {
     }
 
     /// The context that a request is answered in: its span on top of the caller's, if it is recorded.
-    pub(super) fn context(&self, request: &ServiceRequest, target: &Target, roots: &Roots) -> Context {
+    pub(super) fn context(&self, request: &ServiceRequest, layer: &RequestLayer) -> Context {
         if self.excluded.matches(request.path()) {
             return self.silent.clone();
         }
+        let RequestLayer { target, roots, .. } = layer;
         let (root, headers) = (roots.of(request.method()), request.headers());
         let trusted = self.trust.includes(request.peer_addr().map(|peer| peer.ip()));
         let mut parent = if trusted { self.telemetry.extract(root, headers) } else { root.clone() };
@@ -137,21 +138,26 @@ impl WebSignals {
             parent = parent.with_value(asking);
         }
         let Some(tracer) = self.telemetry.tracer() else { return parent };
+        // Nothing is built for a trace that is not recorded.
+        if let Some(unrecorded) = self.telemetry.unrecorded_below(&parent) {
+            return unrecorded;
+        }
         let method = known_method(request.method());
         let name = match target {
             Target::Route(route) => route.span_name(request.method()),
             Target::Mount(_) | Target::Nothing => bare_name(method),
         };
-        let room = Vec::with_capacity(ATTRIBUTES);
-        let builder = tracer.span_builder(name).with_kind(SpanKind::Server).with_attributes(room);
+        let mut attributes = described(request, target, method, &layer.last_host);
+        attributes.extend(self.request_headers.attributes(headers));
+        let builder = SpanBuilder {
+            name: name.into(),
+            span_kind: Some(SpanKind::Server),
+            attributes: Some(attributes),
+            ..SpanBuilder::default()
+        };
         let mut span = tracer.build_with_context(builder, &parent);
-        // Nothing is built for a trace that is not recorded.
-        if span.is_recording() {
-            describe(&mut span, request, target, method);
-            span.set_attributes(self.request_headers.attributes(headers));
-            if !trusted {
-                link_caller(&self.telemetry, &mut span, headers);
-            }
+        if !trusted && span.is_recording() {
+            link_caller(&self.telemetry, &mut span, headers);
         }
         Operation::begin(&self.telemetry, parent.with_span(span))
     }
@@ -233,6 +239,11 @@ impl WebSignals {
         }
     }
 
+    /// Whether requests are measured.
+    pub(super) fn measures(&self) -> bool {
+        self.metrics.is_some()
+    }
+
     pub(super) fn measures_bodies(&self) -> bool {
         self.metrics.as_ref().is_some_and(|metrics| metrics.bodies.is_some())
     }
@@ -258,7 +269,8 @@ impl WebSignals {
 
 /// What a request is measured by.
 pub(super) struct Sample {
-    pub(super) started: std::time::Instant,
+    /// None where nobody wants to know.
+    pub(super) started: Option<std::time::Instant>,
     pub(super) method: &'static str,
     pub(super) secure: bool,
     pub(super) target: Target,
@@ -268,7 +280,7 @@ pub(super) struct Sample {
 
 impl Sample {
     fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+        self.started.map_or(Duration::ZERO, |started| started.elapsed())
     }
 
     const fn scheme(&self) -> &'static str {

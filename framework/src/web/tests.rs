@@ -28,7 +28,7 @@ fn a_hundred_thousand_strange_requests_leave_a_routes_series_alone() {
     let series = Series::default();
     let request = |method: &Method, pattern: Option<&str>, answer: HttpResponse| {
         let sample = Sample {
-            started: Instant::now(),
+            started: Some(Instant::now()),
             method: known_method(method),
             secure: false,
             target: Target::Nothing,

@@ -45,7 +45,7 @@ use exchange::Exchange;
 use floor::{Floor, Stop, name_worker};
 use keeper::Keeper;
 use scheduler::Scheduler;
-use signals::{QueueSignals, Signals};
+use signals::Signals;
 use stream::Stream;
 use worker::JobWorker;
 
@@ -137,7 +137,7 @@ impl Runner {
         let threads: Vec<Arbiter> = (0..floor.settings.threads()).map(|_| actors.arbiter()).collect();
         let mut ended = Vec::new();
         for queue in queues {
-            let (floor, signals) = (Arc::clone(&floor), Arc::new(QueueSignals::new(&queue)));
+            let (floor, signals) = (Arc::clone(&floor), Arc::new(floor.signals.of_queue(&queue)));
             let workers = floor.settings.concurrency_of(&queue);
             let exchange = Arc::new(Exchange::new(workers));
             let (of, with, by) = (Arc::clone(&floor), Arc::clone(&signals), Arc::clone(&exchange));

@@ -19,7 +19,7 @@ use crate::jobs::messaging::{
 use crate::jobs::policy::Policy;
 use crate::jobs::store::{Backlog, Leased};
 use crate::redact::Redactor;
-use crate::telemetry::{self, Operation, Telemetry};
+use crate::telemetry::{self, Bound, BoundBy, Operation, Telemetry};
 
 /// Upper bounds of the histograms, in seconds.
 const BOUNDS: [f64; 15] =
@@ -51,16 +51,13 @@ pub(super) struct QueueSignals {
     queue: StringValue,
     process: Arc<str>,
     settle: Arc<str>,
+    durations: Option<QueueDurations>,
 }
 
-impl QueueSignals {
-    pub(super) fn new(queue: &Arc<str>) -> Self {
-        Self {
-            queue: Arc::clone(queue).into(),
-            process: format!("process {queue}").into(),
-            settle: format!("settle {queue}").into(),
-        }
-    }
+struct QueueDurations {
+    pickup: Bound,
+    /// By kind, of the runs that went well.
+    process: BoundBy<Box<str>>,
 }
 
 impl Signals {
@@ -110,6 +107,20 @@ impl Signals {
         Self { root: telemetry.root(), telemetry: telemetry.clone(), instruments, backlogs }
     }
 
+    /// What the jobs of a queue have in common.
+    pub(super) fn of_queue(&self, queue: &Arc<str>) -> QueueSignals {
+        let destination = vec![KeyValue::new(DESTINATION, Arc::clone(queue))];
+        QueueSignals {
+            queue: Arc::clone(queue).into(),
+            process: format!("process {queue}").into(),
+            settle: format!("settle {queue}").into(),
+            durations: self.instruments.as_ref().map(|instruments| QueueDurations {
+                pickup: Bound::new(instruments.pickup.clone(), destination),
+                process: BoundBy::new(instruments.process.clone()),
+            }),
+        }
+    }
+
     /// The context in which a job is run, with its span begun; what it waited, of that since its lease in this process, is
     /// a span of its own.
     pub(super) fn pick_up(
@@ -120,9 +131,8 @@ impl Signals {
         policy: &Policy,
     ) -> Context {
         let waited = leased.waited + here;
-        if let Some(instruments) = &self.instruments {
-            let attributes = [KeyValue::new(DESTINATION, queue.queue.clone())];
-            instruments.pickup.record(waited.as_secs_f64(), &attributes);
+        if let Some(durations) = &queue.durations {
+            durations.pickup.record(waited.as_secs_f64());
         }
         let cause = leased.carried.restore(&self.root);
         let Some(tracer) = self.telemetry.tracer() else { return cause };
@@ -170,17 +180,19 @@ impl Signals {
         took: Duration,
         error: Option<(&'static str, &str)>,
     ) {
-        if let Some(instruments) = &self.instruments {
-            let mut attributes = vec![
-                system(),
-                KeyValue::new(OPERATION_NAME, "process"),
-                KeyValue::new(DESTINATION, queue.queue.clone()),
-                KeyValue::new(JOB_KIND, kind.to_owned()),
-            ];
-            if let Some((error, _)) = error {
-                attributes.push(KeyValue::new(ERROR_TYPE, error));
+        if let Some(durations) = &queue.durations {
+            let attributes = || {
+                let error = error.map(|(error, _)| KeyValue::new(ERROR_TYPE, error));
+                let destination = KeyValue::new(DESTINATION, queue.queue.clone());
+                let kind = KeyValue::new(JOB_KIND, kind.to_owned());
+                let always = [system(), KeyValue::new(OPERATION_NAME, "process"), destination, kind];
+                always.into_iter().chain(error).collect()
+            };
+            let seconds = took.as_secs_f64();
+            match error {
+                None => durations.process.record(seconds, |it| **it == *kind, || kind.into(), attributes),
+                Some(_) => durations.process.record_other(seconds, &attributes()),
             }
-            instruments.process.record(took.as_secs_f64(), &attributes);
         }
         let span = cx.span();
         if let Some((kind, message)) = error

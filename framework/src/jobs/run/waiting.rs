@@ -124,7 +124,7 @@ mod tests {
             assert_eq!((done.held.id, done.span), (1, None));
             assert!(capture.open().is_empty() && capture.spans().all().is_empty());
 
-            let signals = QueueSignals::new(&"notes".into());
+            let signals = floor.signals.of_queue(&"notes".into());
             let since = Instant::now().checked_sub(Duration::from_secs(2)).unwrap();
             let waiting = Waiting { since, ..Waiting::new(leased(2), None, floor) };
             let run = waiting.begin(floor, &signals, exchange, 3);
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn what_waits_is_handed_over_in_its_order_to_whoever_is_idle_first() {
         on_a_floor(|floor, exchange, _| {
-            let signals = QueueSignals::new(&"notes".into());
+            let signals = floor.signals.of_queue(&"notes".into());
             for id in 1..=5 {
                 exchange.add(Waiting::new(leased(id), None, floor));
             }
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn more_is_wanted_before_the_last_job_is_taken() {
         on_a_floor(|floor, exchange, _| {
-            let signals = QueueSignals::new(&"notes".into());
+            let signals = floor.signals.of_queue(&"notes".into());
             for id in 1..=6 {
                 exchange.add(Waiting::new(leased(id), None, floor));
             }

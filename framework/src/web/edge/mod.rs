@@ -6,7 +6,7 @@ mod refusal;
 
 use std::sync::Arc;
 
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry::{Context, KeyValue};
@@ -40,12 +40,13 @@ impl Edge {
         }
     }
 
-    /// Gives a request its id: on its span, and in its context for the logs.
-    pub(super) fn identify(&self, headers: &HeaderMap, cx: Context) -> Context {
+    /// Looks at a request before anything else does, and gives it its id: on its span, and in its context for the logs.
+    pub(super) fn receive(&self, request: &HttpRequest, cx: Context) -> Context {
+        refusal::note(request);
         if !self.request_id {
             return cx;
         }
-        let said = headers.get(&X_REQUEST_ID).and_then(|value| value.to_str().ok());
+        let said = request.headers().get(&X_REQUEST_ID).and_then(|value| value.to_str().ok());
         let id = said.and_then(RequestId::parse).unwrap_or_default();
         if cx.span().is_recording() {
             cx.span().set_attribute(KeyValue::new("spanbox.request.id", id.as_str().to_owned()));

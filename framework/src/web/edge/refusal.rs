@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, HOST, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 
 use crate::web::Problem;
 use crate::web::request::Target;
@@ -28,15 +28,26 @@ pub(super) fn check(request: &HttpRequest, target: &Target) -> Result<(), Proble
             .detail("send the body without `Content-Encoding`: nothing is unpacked here")
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity")));
     }
-    unsound(request).map_or(Ok(()), |what| Err(Problem::bad_request(what)))
+    let noted = request.extensions().get::<Unsound>().map(|unsound| unsound.0);
+    noted.map_or(Ok(()), |what| Err(Problem::bad_request(what)))
 }
 
 /// Whoever sends an unsound request hopes that two servers read it differently: nothing else is read from there. Nor is
 /// what is left of a body that is too slow or too large.
 pub(super) fn close(request: &HttpRequest, response: &mut HttpResponse) {
     let unread = matches!(response.status(), StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE);
-    if unread || unsound(request).is_some() {
+    if unread || request.extensions().contains::<Unsound>() {
         response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+}
+
+/// What is wrong with a request, on the request.
+struct Unsound(&'static str);
+
+/// Notes on a request what is wrong with it, for [`check`] and for [`close`], whoever answers it.
+pub(super) fn note(request: &HttpRequest) {
+    if let Some(what) = unsound(request) {
+        request.extensions_mut().insert(Unsound(what));
     }
 }
 
@@ -44,7 +55,7 @@ pub(super) fn close(request: &HttpRequest, response: &mut HttpResponse) {
 /// that of an absolute target, in HTTP/2 of `:authority`. An empty one is right where there is no host.
 fn unsound(request: &HttpRequest) -> Option<&'static str> {
     let host = request.headers().get(HOST)?.as_bytes();
-    if !host.iter().all(|byte| may_be_in_a_host(*byte)) {
+    if !host.iter().all(|byte| IN_A_HOST[usize::from(*byte)]) {
         return Some(NO_HOST);
     }
     let authority = request.uri().authority()?;
@@ -52,7 +63,13 @@ fn unsound(request: &HttpRequest) -> Option<&'static str> {
 }
 
 /// The characters of RFC 3986, section 3.2.2, and the colon before a port.
-const fn may_be_in_a_host(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'!' | b'$'..=b'.' | b':' | b';' | b'=' | b'[' | b']' | b'_' | b'~')
-}
+const IN_A_HOST: [bool; 256] = {
+    let mut allowed = [false; 256];
+    let mut byte = 0;
+    while byte < allowed.len() {
+        allowed[byte] = (byte as u8).is_ascii_alphanumeric()
+            || matches!(byte as u8, b'!' | b'$'..=b'.' | b':' | b';' | b'=' | b'[' | b']' | b'_' | b'~');
+        byte += 1;
+    }
+    allowed
+};
