@@ -213,7 +213,9 @@ impl Redis {
         let Inner { pool, signals, .. } = &*self.inner;
         let cx = Context::current();
         let asked = Instant::now();
-        let connection = pool.get().await.map_err(|error| {
+        // A box, since it has room for a connection that is made, which is thousands of bytes: all futures that wait for a
+        // command would have that room, those of requests among them.
+        let connection = Box::pin(pool.get()).await.map_err(|error| {
             if let PoolError::Timeout(_) = error {
                 signals.timed_out();
             }

@@ -52,7 +52,8 @@ async fn tell(inner: &Inner) -> bool {
             return true;
         }
         let deleted = join_all(batch.into_iter().map(async |(key, number, cx)| {
-            let deleted = inner.answered(inner.backend.delete(&key)).with_context(cx).await.is_some();
+            let deleting = async { inner.heard(inner.backend.delete(&key).await) };
+            let deleted = deleting.with_context(cx).await.is_some();
             if deleted {
                 inner.pending.done(&key, number);
             }

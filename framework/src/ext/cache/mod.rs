@@ -60,7 +60,6 @@ mod signals;
 #[cfg(test)]
 mod tests;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -230,8 +229,8 @@ impl Inner {
     }
 
     /// What the backend answered; `None` if it did not.
-    async fn answered<T>(&self, work: impl Future<Output = Result<T, BackendError>>) -> Option<T> {
-        match work.await {
+    fn heard<T>(&self, answer: Result<T, BackendError>) -> Option<T> {
+        match answer {
             Ok(answer) => {
                 self.breaker.succeeded();
                 Some(answer)

@@ -81,7 +81,7 @@ impl<T: Serialize + DeserializeOwned> Namespace<T> {
             && !inner.bypassed(&key)
         {
             let lives = self.lives(inner, ttl);
-            inner.answered(inner.backend.put(&key, &bytes, lives)).await;
+            inner.heard(inner.backend.put(&key, &bytes, lives).await);
         }
     }
 
@@ -182,7 +182,7 @@ impl<T: Serialize + DeserializeOwned> Namespace<T> {
                         && !inner.bypassed(&key)
                     {
                         let (bytes, lives) = (entry::value(&body, ttl), self.lives(inner, ttl));
-                        inner.answered(inner.backend.replace(&key, &nonce, &bytes, lives)).await;
+                        inner.heard(inner.backend.replace(&key, &nonce, &bytes, lives).await);
                     }
                     *turn = Load::Done(body);
                 } else {
@@ -218,7 +218,7 @@ impl<T: Serialize + DeserializeOwned> Namespace<T> {
         if inner.bypassed(key) {
             return Found::Unknown;
         }
-        let Some(answer) = inner.answered(inner.backend.get(key)).await else { return Found::Unknown };
+        let Some(answer) = inner.heard(inner.backend.get(key).await) else { return Found::Unknown };
         // What was invalidated while it was read is out of date.
         if inner.bypassed(key) {
             return Found::Unknown;
@@ -235,13 +235,13 @@ impl<T: Serialize + DeserializeOwned> Namespace<T> {
             },
             None => self.unreadable(inner, "it is no entry of a cache"),
         }
-        inner.answered(inner.backend.delete(key)).await;
+        inner.heard(inner.backend.delete(key).await);
         Found::Nothing
     }
 
     async fn lease(&self, inner: &Inner, key: &str) -> Lease<T> {
         let (nonce, bytes) = entry::lease();
-        match inner.answered(inner.backend.put_new(key, &bytes, LEASE)).await {
+        match inner.heard(inner.backend.put_new(key, &bytes, LEASE).await) {
             Some(true) => Lease::Taken(nonce),
             Some(false) => match self.look(inner, key).await {
                 Found::Fresh(value) => Lease::There(value),
