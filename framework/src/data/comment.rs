@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use diesel::QueryResult;
 use diesel::backend::Backend;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, Query, QueryBuilder as _, QueryFragment, QueryId};
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt as _;
 use parking_lot::Mutex;
@@ -112,6 +112,12 @@ impl<DB: Backend, Q: QueryFragment<DB>> QueryFragment<DB> for Commented<Q> {
             // Kept, it would stay prepared for as long as the connection lives, and never be used again.
             out.unsafe_to_cache_prepared();
         }
+        Ok(())
+    }
+
+    fn to_sql(&self, out: &mut DB::QueryBuilder, backend: &DB) -> QueryResult<()> {
+        self.query.to_sql(out, backend)?;
+        out.push_sql(&self.comment.text);
         Ok(())
     }
 }

@@ -93,6 +93,7 @@ mod tests;
 mod together;
 mod traced;
 mod unit;
+mod written;
 
 pub use conn::{Backend, Conn, SqliteConn};
 pub use db::{CloseReport, Db};

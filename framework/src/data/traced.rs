@@ -1,4 +1,3 @@
-use std::any::TypeId;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -7,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::backend::Backend;
 use diesel::connection::{CacheSize, Instrumentation, LoadConnection as _, TransactionManagerStatus};
-use diesel::query_builder::{AsQuery, Query, QueryBuilder as _, QueryFragment, QueryId};
+use diesel::query_builder::{AsQuery, Query, QueryFragment, QueryId};
 use diesel::result::Error as QueryError;
 use diesel::sql_types::Untyped;
 use diesel::sqlite::{Sqlite, SqliteConnection};
@@ -21,15 +20,13 @@ use super::error::refused;
 use super::recorded::{Recorded, RecordedLoad, RecordedRows};
 use super::recorder::{Recorder, Recording};
 use super::statement::Statement;
-
-/// So many texts of statements are held for each connection; when there are as many, all are forgotten.
-const MOST_WRITTEN: usize = 256;
+use super::written::{Text, Texts, Written};
 
 /// A connection whose every statement is a span and a measurement.
 ///
 /// This is the only door to a connection, so no statement can go without. It implements what diesel-async asks of a
 /// connection, and so takes any diesel query. The span's parent is the span that is current where the statement is
-/// first polled; where none is recorded, no SQL text is built.
+/// first polled.
 pub struct Traced<C> {
     inner: C,
     watch: Watch,
@@ -37,15 +34,20 @@ pub struct Traced<C> {
 
 struct Watch {
     recorder: Arc<Recorder>,
-    /// By diesel's own id of a query type, the key of its prepared statements too.
-    known: HashMap<TypeId, Arc<Statement>>,
-    /// By their text, those whose type does not say what it is.
-    written: HashMap<String, Arc<Statement>>,
+    texts: Texts,
     fixed: HashMap<&'static str, Arc<Statement>>,
     failed: Arc<AtomicBool>,
     hooks: Vec<Hook>,
     /// Where the unit of work that has the connection was asked for.
     site: Option<&'static Location<'static>>,
+}
+
+/// What goes with a query.
+#[derive(Default)]
+struct Beside {
+    recording: Option<Recording>,
+    comment: Option<Comment>,
+    text: Option<Text>,
 }
 
 /// How a unit of work ended.
@@ -70,52 +72,18 @@ pub(super) enum Hook {
 }
 
 impl Watch {
-    fn query<DB, T>(&mut self, query: &T) -> (Option<Recording>, Option<Comment>)
+    fn query<DB, T>(&mut self, query: &T) -> Beside
     where
         DB: Backend + Default,
         DB::QueryBuilder: Default,
         T: QueryFragment<DB> + QueryId,
     {
         let wants = self.recorder.wants();
-        if !wants && !self.recorder.comments() {
-            return (None, None);
-        }
-        let Some(statement) = self.describe(query) else { return (None, None) };
-        let comment = self.recorder.comment(&statement);
-        (wants.then(|| self.recorder.prepare(statement, self.site)), comment)
-    }
-
-    fn describe<DB, T>(&mut self, query: &T) -> Option<Arc<Statement>>
-    where
-        DB: Backend + Default,
-        DB::QueryBuilder: Default,
-        T: QueryFragment<DB> + QueryId,
-    {
-        let id = T::query_id();
-        if let Some(known) = id.and_then(|id| self.known.get(&id)) {
-            return Some(known.clone());
-        }
-        let mut builder = DB::QueryBuilder::default();
-        // A query that cannot be written fails by itself right after this.
-        query.to_sql(&mut builder, &DB::default()).ok()?;
-        let sql = builder.finish();
-        let Some(id) = id else { return Some(self.written(sql)) };
-        let statement = self.recorder.describe(&sql);
-        self.known.insert(id, statement.clone());
-        Some(statement)
-    }
-
-    /// What is written anew each time, as every INSERT is, and most often as before.
-    fn written(&mut self, sql: String) -> Arc<Statement> {
-        if let Some(known) = self.written.get(&sql) {
-            return known.clone();
-        }
-        let statement = self.recorder.describe(&sql);
-        if self.written.len() == MOST_WRITTEN {
-            self.written.clear();
-        }
-        self.written.insert(sql, statement.clone());
-        statement
+        let describe = (wants || self.recorder.comments()).then_some(&*self.recorder);
+        let Some((text, statement)) = self.texts.of(query, describe) else { return Beside::default() };
+        let comment = statement.as_ref().and_then(|statement| self.recorder.comment(statement));
+        let recording = statement.filter(|_| wants).map(|it| self.recorder.prepare(it, self.site));
+        Beside { recording, comment, text: Some(text) }
     }
 
     fn fixed(&mut self, sql: &'static str) -> Option<Recording> {
@@ -153,8 +121,7 @@ impl<C> Traced<C> {
     pub(super) fn new(inner: C, recorder: Arc<Recorder>) -> Self {
         let watch = Watch {
             recorder,
-            known: HashMap::new(),
-            written: HashMap::new(),
+            texts: Texts::default(),
             fixed: HashMap::new(),
             failed: Arc::new(AtomicBool::new(false)),
             hooks: Vec::new(),
@@ -216,9 +183,10 @@ impl SqliteConn {
         Q: Query<SqlType = Untyped> + QueryFragment<Sqlite> + QueryId + Send + 'static,
         R: QueryableByName<Sqlite> + Send + 'static,
     {
-        let (recording, comment) = self.watch.query::<Sqlite, _>(&query);
-        let recording = recording.map(started);
-        let result = match comment {
+        // Diesel itself finds it by its type, and asks for no text.
+        let beside = self.watch.query::<Sqlite, _>(&query);
+        let recording = beside.recording.map(started);
+        let result = match beside.comment {
             Some(comment) => self.inner.spawn_blocking(|conn| rows(conn, Commented { query, comment })).await,
             None => self.inner.spawn_blocking(|conn| rows(conn, query)).await,
         };
@@ -269,12 +237,13 @@ where
         T::Query: QueryFragment<Self::Backend> + QueryId + 'query,
     {
         let query = source.as_query();
-        let (recording, comment) = self.watch.query::<C::Backend, _>(&query);
-        let load = match comment {
+        let beside = self.watch.query::<C::Backend, _>(&query);
+        let query = Written { query, text: beside.text };
+        let load = match beside.comment {
             Some(comment) => self.inner.load(Commented { query, comment }),
             None => self.inner.load(query),
         };
-        RecordedLoad::new(load, recording, self.watch.failed.clone())
+        RecordedLoad::new(load, beside.recording, self.watch.failed.clone())
     }
 
     fn execute_returning_count<'conn, 'query, T>(
@@ -284,12 +253,13 @@ where
     where
         T: QueryFragment<Self::Backend> + QueryId + 'query,
     {
-        let (recording, comment) = self.watch.query::<C::Backend, _>(&source);
-        let execute = match comment {
-            Some(comment) => self.inner.execute_returning_count(Commented { query: source, comment }),
-            None => self.inner.execute_returning_count(source),
+        let beside = self.watch.query::<C::Backend, _>(&source);
+        let query = Written { query: source, text: beside.text };
+        let execute = match beside.comment {
+            Some(comment) => self.inner.execute_returning_count(Commented { query, comment }),
+            None => self.inner.execute_returning_count(query),
         };
-        Recorded::new(execute, recording, self.watch.failed.clone())
+        Recorded::new(execute, beside.recording, self.watch.failed.clone())
     }
 }
 

@@ -11,6 +11,7 @@ mod spans;
 mod together;
 mod units;
 mod waits;
+mod written;
 
 use std::future::Future;
 use std::sync::OnceLock;
