@@ -113,16 +113,18 @@ impl Rules {
         let mut found = Found::new();
         let bytes = text.as_bytes();
         let (seen, digits) = survey(bytes);
+        // The id of a trace or of a request: no number, as letters are among the digits, and no mark.
+        let is_id = seen & (LETTER | BEYOND) == LETTER;
         if seen & ADDRESS != 0 {
             address::find(bytes, &mut found);
         }
-        if digits >= FEWEST_DIGITS {
+        if digits >= FEWEST_DIGITS && !is_id {
             number::find(bytes, &mut found);
         }
         if seen & PAIR != 0 {
             pair::find(bytes, &self.names, &mut found);
         }
-        if bytes.len() >= SHORTEST {
+        if bytes.len() >= SHORTEST && !is_id {
             self.marks.find(bytes, &mut found);
         }
         for pattern in &self.patterns {
@@ -136,28 +138,35 @@ impl Rules {
 const DIGIT: u8 = 1;
 const ADDRESS: u8 = 2;
 const PAIR: u8 = 4;
+/// A hexadecimal digit that is a letter.
+const LETTER: u8 = 8;
+/// No hexadecimal digit.
+const BEYOND: u8 = 16;
 
 /// What a byte may be the sign of.
 const SIGNS: [u8; 256] = {
-    let mut signs = [0; 256];
-    let mut digit = b'0';
-    while digit <= b'9' {
-        signs[digit as usize] = DIGIT;
-        digit += 1;
+    let mut signs = [BEYOND; 256];
+    let mut byte = 0;
+    while byte < signs.len() {
+        if (byte as u8).is_ascii_digit() {
+            signs[byte] = DIGIT;
+        } else if (byte as u8).is_ascii_hexdigit() {
+            signs[byte] = LETTER;
+        }
+        byte += 1;
     }
-    signs[b'@' as usize] = ADDRESS;
-    signs[b'%' as usize] = ADDRESS | PAIR;
-    signs[b'=' as usize] = PAIR;
-    signs[b':' as usize] = PAIR;
+    signs[b'@' as usize] |= ADDRESS;
+    signs[b'%' as usize] |= ADDRESS | PAIR;
+    signs[b'=' as usize] |= PAIR;
+    signs[b':' as usize] |= PAIR;
     signs
 };
 
 /// The signs that are there, and how many digits: most texts need no second look.
 fn survey(text: &[u8]) -> (u8, usize) {
-    text.iter().fold((0, 0), |(seen, digits), byte| {
-        let sign = SIGNS[usize::from(*byte)];
-        (seen | sign, digits + usize::from(sign & DIGIT))
-    })
+    let seen = text.iter().fold(0, |seen, byte| seen | SIGNS[usize::from(*byte)]);
+    let digits = if seen & DIGIT == 0 { 0 } else { text.iter().filter(|byte| byte.is_ascii_digit()).count() };
+    (seen, digits)
 }
 
 fn compiled(pattern: &str) -> Result<Regex, PatternError> {

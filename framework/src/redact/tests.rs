@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
-use super::{MASK, Redactor};
+use super::token::Marks;
+use super::{Found, MASK, Redactor, number};
 
 /// What is found in a text that says nothing else, and what is left of it.
 fn assert_shown(cases: &[(&str, &str)]) {
@@ -219,6 +220,16 @@ proptest! {
         prop_assert!(redactor.bounded(&text, most).len() <= most);
         let words: String = text.chars().filter(|c| c.is_alphabetic() || *c == ' ').take(12).collect();
         prop_assert_eq!(redactor.text(&words), words.as_str());
+    }
+
+    /// Which is why nothing is looked for in ids.
+    #[test]
+    fn hexadecimal_digits_with_a_letter_among_them_are_neither_a_number_nor_a_mark(id in "[0-9]{0,20}[a-fA-F][0-9a-fA-F]{0,50}") {
+        let mut found = Found::new();
+        number::find(id.as_bytes(), &mut found);
+        Marks::new().find(id.as_bytes(), &mut found);
+        prop_assert!(found.is_empty());
+        prop_assert_eq!(Redactor::default().text(&id), id.as_str());
     }
 
     #[test]

@@ -43,6 +43,7 @@ impl Receivers {
     }
 
     /// Scrubs it, once for all.
+    #[inline]
     fn pass_on(&self, mut span: SpanData) {
         if let Some((last, others)) = self.receivers.split_last() {
             self.scrubber.span(&mut span);

@@ -4,6 +4,7 @@ mod known;
 mod limits;
 mod logs;
 mod meters;
+mod names;
 mod spans;
 
 use std::borrow::Cow;
@@ -19,35 +20,10 @@ pub(super) use meters::ScrubbedMeters;
 
 use crate::redact::{MASK, Redactor};
 use known::Known;
+use names::{OFTEN, Sort, sort};
 
-/// Whether an attribute is one that the framework records and whose value is fixed in code, such as a route or the name of a
-/// queue: there is nothing to find in it, however often it is looked at.
-fn is_fixed(key: &str) -> bool {
-    matches!(
-        key,
-        "actor.message.outcome"
-            | "actor.message.type"
-            | "actor.type"
-            | "db.collection.name"
-            | "db.operation.name"
-            | "db.system.name"
-            | "http.request.method"
-            | "http.route"
-            | "jobs.enqueue.outcome"
-            | "jobs.kind"
-            | "messaging.destination.name"
-            | "messaging.operation.name"
-            | "messaging.operation.type"
-            | "messaging.system"
-            | "network.protocol.version"
-            | "spanbox.module"
-            | "url.scheme"
-    )
-}
-
-/// Whether many spans share the texts of an attribute, as the runs of a statement do.
-fn is_shared(key: &str) -> bool {
-    matches!(key, "db.namespace" | "db.query.summary" | "db.query.text")
+const fn is_text(value: &Value) -> bool {
+    matches!(value, Value::String(_) | Value::Array(Array::String(_)))
 }
 
 /// How values are scrubbed: what is hidden in them, and how long they may be.
@@ -57,11 +33,14 @@ pub(super) struct Scrubber {
     /// Bytes of a text.
     length: usize,
     known: Arc<Known>,
+    /// Whether one of the names in [`OFTEN`] hides its value.
+    hides_often: bool,
 }
 
 impl Scrubber {
     pub(super) fn new(redactor: Redactor, length: usize) -> Self {
-        Self { redactor, length, known: Arc::default() }
+        let hides_often = OFTEN.iter().any(|name| redactor.hides(name));
+        Self { redactor, length, known: Arc::default(), hides_often }
     }
 
     pub(super) fn redactor(&self) -> &Redactor {
@@ -94,18 +73,27 @@ impl Scrubber {
     }
 
     /// What is to be in the place of an attribute's value, if it may not stay as it is.
+    #[inline]
     fn value(&self, key: &Key, value: &Value) -> Option<Value> {
-        if is_fixed(key.as_str()) {
-            return None;
-        }
-        if self.redactor.hides(key.as_str()) {
+        let sort = sort(key.as_str());
+        let passes = match sort {
+            Sort::Fixed => true,
+            Sort::Shared | Sort::Frequent => !self.hides_often && !is_text(value),
+            Sort::Other => false,
+        };
+        if passes { None } else { self.looked_at(sort, key, value) }
+    }
+
+    #[inline(never)]
+    fn looked_at(&self, sort: Sort, key: &Key, value: &Value) -> Option<Value> {
+        if (self.hides_often || sort == Sort::Other) && self.redactor.hides(key.as_str()) {
             return Some(MASK.into());
         }
         match value {
-            Value::String(text) => {
-                let look = || self.changed(text.as_str()).map(Value::from);
-                if is_shared(key.as_str()) { self.known.changed(text, look) } else { look() }
+            Value::String(text) if sort == Sort::Shared => {
+                self.known.changed(text, || self.changed(text.as_str()).map(Value::from))
             }
+            Value::String(text) => self.changed(text.as_str()).map(Value::from),
             Value::Array(Array::String(texts)) => {
                 let changed: Vec<_> = texts.iter().map(|text| self.changed(text.as_str())).collect();
                 changed.iter().any(Option::is_some).then(|| {
