@@ -1,17 +1,15 @@
 //! What a request's span says of it.
 
-use std::cell::RefCell;
-use std::sync::Arc;
-
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Version;
-use actix_web::http::header::{AUTHORIZATION, HOST, HeaderValue, USER_AGENT};
-use opentelemetry::{KeyValue, StringValue};
+use actix_web::http::header::{AUTHORIZATION, USER_AGENT};
+use opentelemetry::KeyValue;
 use opentelemetry_semantic_conventions::attribute::{
     HTTP_REQUEST_METHOD, NETWORK_PROTOCOL_VERSION, SERVER_ADDRESS, SERVER_PORT, URL_PATH, URL_SCHEME,
     USER_AGENT_ORIGINAL,
 };
 
+use super::host::Host;
 use super::request::Target;
 
 /// As many attributes as a request's span has, or nearly: they are put in one place that need not grow.
@@ -20,43 +18,13 @@ const ATTRIBUTES: usize = 14;
 /// That a request brought credentials. Which, is never recorded.
 const AUTH_PRESENT: &str = "http.auth.present";
 
-/// The host that was asked last, and its address and port. Most requests ask the same one: it is read once, and spans share
-/// its text.
-#[derive(Clone, Default)]
-pub(crate) struct LastHost(RefCell<Option<(HeaderValue, Host)>>);
-
-#[derive(Clone)]
-struct Host {
-    address: StringValue,
-    port: Option<u16>,
-}
-
-impl LastHost {
-    fn read(&self, header: &HeaderValue) -> Option<Host> {
-        let mut last = self.0.borrow_mut();
-        if let Some((known, host)) = &*last
-            && known == header
-        {
-            return Some(host.clone());
-        }
-        let text = header.to_str().ok()?;
-        let (address, port) = match text.rsplit_once(':') {
-            Some((address, port)) if !port.ends_with(']') => (address, port.parse().ok()),
-            _ => (text, None),
-        };
-        let host = Host { address: StringValue::from(Arc::<str>::from(address)), port };
-        *last = Some((header.clone(), host.clone()));
-        Some(host)
-    }
-}
-
 /// The stable HTTP conventions, less what is personal: no query, no client address. They are known before the span is, for
 /// samplers of a service's own.
 pub(super) fn described(
     request: &ServiceRequest,
     target: &Target,
     method: &'static str,
-    last: &LastHost,
+    host: Option<&Host>,
 ) -> Vec<KeyValue> {
     let (config, headers) = (request.app_config(), request.headers());
     let mut attributes = Vec::with_capacity(ATTRIBUTES);
@@ -71,8 +39,8 @@ pub(super) fn described(
     if let Some(version) = protocol_version(request.version()) {
         attributes.push(KeyValue::new(NETWORK_PROTOCOL_VERSION, version));
     }
-    if let Some(Host { address, port }) = headers.get(HOST).and_then(|host| last.read(host)) {
-        attributes.push(KeyValue::new(SERVER_ADDRESS, address));
+    if let Some(Host { address: Some(address), port, .. }) = host {
+        attributes.push(KeyValue::new(SERVER_ADDRESS, address.clone()));
         attributes.extend(port.map(|port| KeyValue::new(SERVER_PORT, i64::from(port))));
     }
     if let Some(agent) = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()) {

@@ -15,6 +15,10 @@ impl Headers {
         Self(keys.collect())
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// A list of values for each header that is there.
     pub(super) fn attributes(&self, headers: &HeaderMap) -> impl Iterator<Item = KeyValue> {
         self.0.iter().filter_map(|(name, key)| {

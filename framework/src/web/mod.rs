@@ -34,12 +34,14 @@ mod conditional;
 mod cursor;
 mod described;
 mod edge;
+mod exchange;
 mod excluded;
 mod explain;
 mod extract;
 mod headers;
 mod health;
 mod hooks;
+mod host;
 mod json;
 mod leftover;
 mod limits;
@@ -69,13 +71,13 @@ pub use problem::{FieldError, Problem};
 
 pub(crate) use around::{Around, around};
 pub(crate) use client_address::Proxies;
-pub(crate) use described::LastHost;
 pub(crate) use edge::Edge;
 #[cfg(feature = "session")]
 pub(crate) use extract::parse_query;
 pub(crate) use extract::path_config;
 pub(crate) use health::alive;
 pub(crate) use hooks::Hooks;
+pub(crate) use host::LastHost;
 pub(crate) use json::json_body;
 pub(crate) use limits::Limits;
 #[cfg(feature = "openapi")]

@@ -1,9 +1,10 @@
 //! What surrounds every handler: its span, its limits, its module's hooks and the service's middlewares.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
@@ -15,22 +16,22 @@ use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use opentelemetry::Context;
 use opentelemetry::trace::FutureExt as _;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::around::{Around, Inner};
-use super::bodies::Received;
-use super::described::LastHost;
 use super::edge::Edge;
+use super::exchange::Exchange;
 use super::explain::{explain, panicked, timed_out};
 use super::hooks::Hooks;
-use super::leftover::Leftover;
+use super::host::LastHost;
 use super::limits::Limits;
 use super::problem::Problem;
 use super::roots::Roots;
-use super::route::{RouteMeta, known_method};
+use super::route::RouteMeta;
 use super::series::Series;
 use super::shed::Spared;
-use super::signals::{Sample, WebSignals};
+use super::signals::WebSignals;
 use crate::context;
 
 /// What middlewares have besides `server.request_timeout`, so that they still see the answer at its end.
@@ -136,6 +137,16 @@ where
 /// An answer, or an error with the request if it is still there.
 type Handled = Result<ServiceResponse<BoxBody>, (Option<HttpRequest>, Error)>;
 
+/// What came of hooks and handler: what they made, a panic, or the end of the time.
+type Outcome = Result<std::thread::Result<Handled>, Elapsed>;
+
+/// Waits for work, within the limit. The work stays where it is: it would be copied from place to place, each of which is
+/// room in the future of the request.
+async fn within(limit: Duration, work: Pin<&mut impl Future<Output = Handled>>) -> Outcome {
+    let work = AssertUnwindSafe(work).catch_unwind();
+    if limit.is_zero() { Ok(work.await) } else { timeout(limit, work).await }
+}
+
 async fn handle<S>(service: &S, layer: &RequestLayer, request: ServiceRequest) -> Handled
 where
     S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
@@ -143,7 +154,7 @@ where
     let refused = |request: ServiceRequest, problem: Problem| -> Handled {
         Err((Some(request.into_parts().0), Error::from(problem)))
     };
-    if let Err(problem) = layer.edge.admit(request.request(), &layer.target, &layer.spared) {
+    if let Err(problem) = layer.edge.admit(&request, &layer.target, &layer.spared) {
         return refused(request, problem);
     }
     for before in layer.hooks.before.iter().chain(&layer.hooks.admit) {
@@ -166,8 +177,12 @@ where
 {
     let spare = layer.spare(&request);
     let cx = Context::current();
-    let work = handle(&*service, &layer, request);
-    let (http, response, failure) = layer.finished(&cx, work, layer.limits.request_timeout, spare).await;
+    let limit = layer.limits.request_timeout;
+    let outcome = {
+        let work = pin!(handle(&*service, &layer, request));
+        within(limit, work).await
+    };
+    let (http, response, failure) = layer.finished(&cx, outcome, limit, spare);
     let Some(http) = http else {
         return Err(InternalError::from_response("a mounted service failed", response).into());
     };
@@ -187,16 +202,14 @@ impl RequestLayer {
         (!matches!(self.target, Target::Mount(_))).then(|| request.request().clone())
     }
 
-    /// Waits for an answer, within the limit, and makes one of whatever else comes; also what it failed of.
-    async fn finished(
+    /// The answer that came, or one for whatever else did; also what it failed of.
+    fn finished(
         &self,
         cx: &Context,
-        work: impl Future<Output = Handled>,
+        outcome: Outcome,
         limit: Duration,
         spare: Option<HttpRequest>,
     ) -> (Option<HttpRequest>, HttpResponse, Option<&'static str>) {
-        let work = AssertUnwindSafe(work).catch_unwind();
-        let outcome = if limit.is_zero() { Ok(work.await) } else { timeout(limit, work).await };
         match outcome {
             Ok(Ok(Ok(response))) => {
                 let (http, response) = response.into_parts();
@@ -204,7 +217,7 @@ impl RequestLayer {
             }
             Ok(Ok(Err((http, error)))) => (http.or(spare), HttpResponse::from_error(error), None),
             Ok(Err(panic)) => (spare, HttpResponse::from_error(panicked(cx, &*panic)), Some("panic")),
-            Err(_elapsed) => (spare, HttpResponse::from_error(timed_out(limit)), Some("timeout")),
+            Err(_) => (spare, HttpResponse::from_error(timed_out(limit)), Some("timeout")),
         }
     }
 
@@ -280,8 +293,11 @@ where
 {
     let head = request.method() == Method::HEAD;
     let (spare, limit) = (layer.spare(&request), handling.limit(layer.limits.request_timeout));
-    let work = handling.call(&layer, request);
-    let (http, response, mut failure) = layer.finished(&exchange.cx, work, limit, spare).await;
+    let outcome = {
+        let work = pin!(handling.call(&layer, request));
+        within(limit, work).await
+    };
+    let (http, response, mut failure) = layer.finished(&exchange.cx, outcome, limit, spare);
     if let (Handling::Wrapped(_), Some(http)) = (&handling, &http) {
         failure = failure.or(http.extensions_mut().remove::<Failure>().map(|failure| failure.0));
     }
@@ -325,63 +341,4 @@ fn finish(
         }
     }
     response
-}
-
-/// One request from its head to its end. Dropped before that, the client has gone: that too is an end.
-struct Exchange {
-    layer: Rc<RequestLayer>,
-    cx: Context,
-    sample: Sample,
-    received: Option<Received>,
-    leftover: Option<Leftover>,
-    ended: bool,
-}
-
-impl Exchange {
-    fn begin(
-        layer: &Rc<RequestLayer>,
-        request: &ServiceRequest,
-        received: Option<Received>,
-        leftover: Option<Leftover>,
-    ) -> Self {
-        let sample = Sample {
-            started: layer.signals.measures().then(Instant::now),
-            method: known_method(request.method()),
-            secure: request.app_config().secure(),
-            target: layer.target.clone(),
-            pattern: None,
-        };
-        let cx = layer.signals.context(request, layer);
-        let cx = layer.edge.receive(request.request(), cx);
-        layer.signals.began(&sample, &layer.series);
-        Self { layer: Rc::clone(layer), cx, sample, received, leftover, ended: false }
-    }
-
-    fn end(
-        mut self,
-        request: Option<&HttpRequest>,
-        response: HttpResponse,
-        error: Option<&'static str>,
-    ) -> HttpResponse {
-        self.ended = true;
-        if let Target::Mount(_) = self.sample.target {
-            self.sample.pattern = request.and_then(HttpRequest::match_pattern);
-        }
-        let RequestLayer { signals, series, .. } = &*self.layer;
-        signals.ended(&self.cx, &self.sample, series, Some(response.head()), error);
-        let response = signals.measure_bodies(&self.sample, self.received.as_ref(), response, error);
-        match self.leftover.take() {
-            Some(leftover) => leftover.held_by(response),
-            None => response,
-        }
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        if !self.ended {
-            let RequestLayer { signals, series, .. } = &*self.layer;
-            signals.ended(&self.cx, &self.sample, series, None, None);
-        }
-    }
 }

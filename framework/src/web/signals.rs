@@ -1,7 +1,7 @@
 //! What the web layer of a service records: one span and one measurement a request.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use actix_web::HttpResponse;
 use actix_web::dev::{ResponseHead, ServiceRequest};
@@ -19,6 +19,7 @@ use super::bodies::{Bodies, Received};
 use super::described::described;
 use super::excluded::Excluded;
 use super::headers::Headers;
+use super::host::Host;
 use super::request::{RequestLayer, Target};
 use super::roots::Roots;
 use super::route::{RouteMeta, known_method};
@@ -124,7 +125,13 @@ impl WebSignals {
     }
 
     /// The context that a request is answered in: its span on top of the caller's, if it is recorded.
-    pub(super) fn context(&self, request: &ServiceRequest, layer: &RequestLayer) -> Context {
+    pub(super) fn context(
+        &self,
+        request: &ServiceRequest,
+        layer: &RequestLayer,
+        host: Option<&Host>,
+        sample: &mut Sample,
+    ) -> Context {
         if self.excluded.matches(request.path()) {
             return self.silent.clone();
         }
@@ -147,12 +154,14 @@ impl WebSignals {
             Target::Route(route) => route.span_name(request.method()),
             Target::Mount(_) | Target::Nothing => bare_name(method),
         };
-        let mut attributes = described(request, target, method, &layer.last_host);
+        let mut attributes = described(request, target, method, host);
         attributes.extend(self.request_headers.attributes(headers));
+        sample.began = sample.started.map(|_| SystemTime::now());
         let builder = SpanBuilder {
             name: name.into(),
             span_kind: Some(SpanKind::Server),
             attributes: Some(attributes),
+            start_time: sample.began,
             ..SpanBuilder::default()
         };
         let mut span = tracer.build_with_context(builder, &parent);
@@ -187,7 +196,9 @@ impl WebSignals {
             if let Some(status) = status {
                 span.set_attribute(KeyValue::new(HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16())));
             }
-            if let Some(response) = response {
+            if let Some(response) = response
+                && !self.response_headers.is_empty()
+            {
                 span.set_attributes(self.response_headers.attributes(response.headers()));
             }
             if let Some(error) = error_type(status, error) {
@@ -202,10 +213,14 @@ impl WebSignals {
             }
             Operation::end(cx);
         }
-        span.end();
+        let took = sample.elapsed();
+        match sample.began.and_then(|began| began.checked_add(took)) {
+            Some(end) => span.end_with_timestamp(end),
+            None => span.end(),
+        }
         if let Some(metrics) = &self.metrics {
             series.count(&metrics.active, sample, -1);
-            let (duration, took) = (&metrics.duration, sample.elapsed().as_secs_f64());
+            let (duration, took) = (&metrics.duration, took.as_secs_f64());
             match (status, error, &sample.pattern) {
                 (Some(status), None, None) => series.record(duration, sample, status, took),
                 _ => duration.record(took, &sample.attributes(status, error)),
@@ -270,7 +285,9 @@ impl WebSignals {
 /// What a request is measured by.
 pub(super) struct Sample {
     /// None where nobody wants to know.
-    pub(super) started: Option<std::time::Instant>,
+    pub(super) started: Option<Instant>,
+    /// When its span began, where it is measured as well: the span is as long as what is measured, by one look at the clock.
+    pub(super) began: Option<SystemTime>,
     pub(super) method: &'static str,
     pub(super) secure: bool,
     pub(super) target: Target,

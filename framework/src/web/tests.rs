@@ -29,6 +29,7 @@ fn a_hundred_thousand_strange_requests_leave_a_routes_series_alone() {
     let request = |method: &Method, pattern: Option<&str>, answer: HttpResponse| {
         let sample = Sample {
             started: Some(Instant::now()),
+            began: None,
             method: known_method(method),
             secure: false,
             target: Target::Nothing,

@@ -6,6 +6,7 @@ mod refusal;
 
 use std::sync::Arc;
 
+use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use opentelemetry::trace::TraceContextExt as _;
@@ -15,6 +16,7 @@ use self::compression::Compression;
 use self::protection::Protection;
 use super::Problem;
 use super::client_address::Proxies;
+use super::host::Host;
 use super::request::Target;
 use super::shed::{Shedder, Spared};
 use crate::config::{EdgeSettings, ServerSettings};
@@ -41,8 +43,8 @@ impl Edge {
     }
 
     /// Looks at a request before anything else does, and gives it its id: on its span, and in its context for the logs.
-    pub(super) fn receive(&self, request: &HttpRequest, cx: Context) -> Context {
-        refusal::note(request);
+    pub(super) fn receive(&self, request: &HttpRequest, host: Option<&Host>, cx: Context) -> Context {
+        refusal::note(request, host);
         if !self.request_id {
             return cx;
         }
@@ -57,7 +59,7 @@ impl Edge {
     /// Whether a request may go on to the hooks and the handler.
     pub(super) fn admit(
         &self,
-        request: &HttpRequest,
+        request: &ServiceRequest,
         target: &Target,
         spared: &Spared,
     ) -> Result<(), Problem> {

@@ -1,17 +1,20 @@
 //! Requests that no handler should see.
 
-use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, HOST, HeaderValue};
+use actix_web::dev::{Payload, ServiceRequest};
+use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 
 use crate::web::Problem;
+use crate::web::host::Host;
 use crate::web::request::Target;
 
 /// What a request's own line and its `Host` do not agree on.
 const ANOTHER_HOST: &str = "the target of the request is another host than its `Host` header";
 const NO_HOST: &str = "the `Host` header names no host";
 
-pub(super) fn check(request: &HttpRequest, target: &Target) -> Result<(), Problem> {
+pub(super) fn check(request: &ServiceRequest, target: &Target) -> Result<(), Problem> {
+    let (request, payload) = request.parts();
     // TRACE answers with the request, credentials and all; CONNECT makes a proxy of a server.
     if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
         let allow = match target {
@@ -23,7 +26,8 @@ pub(super) fn check(request: &HttpRequest, target: &Target) -> Result<(), Proble
             .header(ALLOW, allow.unwrap_or_else(|| HeaderValue::from_static("GET, HEAD"))));
     }
     // Some extractors of actix unpack a body, a whole chunk at a time, before anything looks at its size.
-    if request.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+    let encoding = || request.headers().get(CONTENT_ENCODING);
+    if !matches!(payload, Payload::None) && encoding().is_some_and(|encoding| encoding != "identity") {
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type")
             .detail("send the body without `Content-Encoding`: nothing is unpacked here")
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity")));
@@ -45,31 +49,19 @@ pub(super) fn close(request: &HttpRequest, response: &mut HttpResponse) {
 struct Unsound(&'static str);
 
 /// Notes on a request what is wrong with it, for [`check`] and for [`close`], whoever answers it.
-pub(super) fn note(request: &HttpRequest) {
-    if let Some(what) = unsound(request) {
+pub(super) fn note(request: &HttpRequest, host: Option<&Host>) {
+    if let Some(what) = unsound(request, host) {
         request.extensions_mut().insert(Unsound(what));
     }
 }
 
 /// What is wrong with the host of a request (RFC 9112, sections 3.2 and 3.2.2): a `Host` that can be none, or another one than
 /// that of an absolute target, in HTTP/2 of `:authority`. An empty one is right where there is no host.
-fn unsound(request: &HttpRequest) -> Option<&'static str> {
-    let host = request.headers().get(HOST)?.as_bytes();
-    if !host.iter().all(|byte| IN_A_HOST[usize::from(*byte)]) {
+fn unsound(request: &HttpRequest, host: Option<&Host>) -> Option<&'static str> {
+    let host = host?;
+    if !host.sound {
         return Some(NO_HOST);
     }
     let authority = request.uri().authority()?;
-    (!authority.as_str().as_bytes().eq_ignore_ascii_case(host)).then_some(ANOTHER_HOST)
+    (!authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes())).then_some(ANOTHER_HOST)
 }
-
-/// The characters of RFC 3986, section 3.2.2, and the colon before a port.
-const IN_A_HOST: [bool; 256] = {
-    let mut allowed = [false; 256];
-    let mut byte = 0;
-    while byte < allowed.len() {
-        allowed[byte] = (byte as u8).is_ascii_alphanumeric()
-            || matches!(byte as u8, b'!' | b'$'..=b'.' | b':' | b';' | b'=' | b'[' | b']' | b'_' | b'~');
-        byte += 1;
-    }
-    allowed
-};
