@@ -16,10 +16,10 @@ use crate::server::ServerError;
 use crate::sink::Sink;
 use crate::wrk::{self, WrkError};
 use case::{Case, Route};
+use turn::Bench;
 
 pub(crate) use case::Recorded;
 pub(crate) use peers::{Peer, Peers};
-use turn::Bench;
 
 /// What to measure, and how often
 #[derive(Args, Clone, Debug)]

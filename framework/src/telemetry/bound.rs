@@ -25,7 +25,8 @@ impl Bound {
 /// So many series are kept at hand; the others are looked for each time.
 const MOST: usize = 64;
 
-/// Some series of a histogram by what tells them apart, of which there are few.
+/// Some series of a histogram by what tells them apart, of which there are few. All threads share them; those of requests,
+/// which each worker has for itself, are in `web/series.rs`.
 pub(crate) struct BoundBy<K> {
     histogram: Histogram<f64>,
     found: RwLock<Vec<(K, BoundHistogram<f64>)>>,

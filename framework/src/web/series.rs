@@ -14,15 +14,15 @@ const MOST: usize = 64;
 /// it: they are hashed, all of them, for each request.
 #[derive(Clone, Default)]
 pub(crate) struct Series {
-    active: Bound<Begun, BoundUpDownCounter<i64>>,
-    durations: Bound<(Begun, StatusCode), BoundHistogram<f64>>,
+    active: ByKey<Begun, BoundUpDownCounter<i64>>,
+    durations: ByKey<(Begun, StatusCode), BoundHistogram<f64>>,
 }
 
 /// What tells the series of a route apart when a request begins: its method, and whether it came by HTTPS.
 type Begun = (&'static str, bool);
 
 /// Series by what tells them apart.
-type Bound<K, S> = RefCell<Vec<(K, S)>>;
+type ByKey<K, S> = RefCell<Vec<(K, S)>>;
 
 impl Series {
     /// One request more, or one less, is being answered.
@@ -45,7 +45,7 @@ impl Series {
     }
 }
 
-fn with<K: PartialEq, S>(series: &Bound<K, S>, key: K, bind: impl FnOnce() -> S, measure: impl FnOnce(&S)) {
+fn with<K: PartialEq, S>(series: &ByKey<K, S>, key: K, bind: impl FnOnce() -> S, measure: impl FnOnce(&S)) {
     let mut series = series.borrow_mut();
     if let Some((_, bound)) = series.iter().find(|(known, _)| *known == key) {
         return measure(bound);

@@ -84,6 +84,7 @@ impl Scrubber {
         if passes { None } else { self.looked_at(sort, key, value) }
     }
 
+    // A function of its own, so that most attributes cost no more than to find out that there is nothing to look at.
     #[inline(never)]
     fn looked_at(&self, sort: Sort, key: &Key, value: &Value) -> Option<Value> {
         if (self.hides_often || sort == Sort::Other) && self.redactor.hides(key.as_str()) {
