@@ -93,9 +93,9 @@ impl Serialize for User {
     }
 }
 
-/// A row to insert.
+/// A row to insert: all of it, so that its statement is always the same.
 #[derive(Insertable)]
-#[diesel(table_name = users)]
+#[diesel(table_name = users, treat_none_as_default_value = false)]
 pub(super) struct NewUser {
     email: String,
     password_hash: String,

@@ -139,9 +139,9 @@ impl Serialize for Whole {
     }
 }
 
-/// A row to insert.
+/// A row to insert: all of it, so that its statement is always the same.
 #[derive(Debug, Insertable)]
-#[diesel(table_name = orders)]
+#[diesel(table_name = orders, treat_none_as_default_value = false)]
 pub(crate) struct NewOrder {
     product_name: String,
     amount_minor: i64,

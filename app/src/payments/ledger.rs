@@ -11,7 +11,7 @@ use crate::schema::charges;
 
 /// A charge as the table holds it, and as it is stored.
 #[derive(Clone, Debug, Insertable, Queryable, Selectable)]
-#[diesel(table_name = charges)]
+#[diesel(table_name = charges, treat_none_as_default_value = false)]
 pub(super) struct Charge {
     pub(super) idempotency_key: String,
     pub(super) amount_minor: i64,

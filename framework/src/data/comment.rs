@@ -108,10 +108,6 @@ impl<DB: Backend, Q: QueryFragment<DB>> QueryFragment<DB> for Commented<Q> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         self.query.walk_ast(out.reborrow())?;
         out.push_sql(&self.comment.text);
-        if self.comment.unique {
-            // Kept, it would stay prepared for as long as the connection lives, and never be used again.
-            out.unsafe_to_cache_prepared();
-        }
         Ok(())
     }
 
@@ -119,6 +115,11 @@ impl<DB: Backend, Q: QueryFragment<DB>> QueryFragment<DB> for Commented<Q> {
         self.query.to_sql(out, backend)?;
         out.push_sql(&self.comment.text);
         Ok(())
+    }
+
+    fn is_safe_to_cache_prepared(&self, backend: &DB) -> QueryResult<bool> {
+        // Kept, one of its own would stay prepared for as long as the connection lives, and never be used again.
+        Ok(!self.comment.unique && self.query.is_safe_to_cache_prepared(backend)?)
     }
 }
 

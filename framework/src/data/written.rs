@@ -1,8 +1,8 @@
 //! Queries whose text is known before they are sent.
 
 use std::any::TypeId;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use diesel::QueryResult;
@@ -15,13 +15,23 @@ use super::statement::Statement;
 /// So many texts of statements are held for each connection; when there are as many, all are forgotten.
 const MOST_WRITTEN: usize = 256;
 
+/// So many statements that diesel would prepare anew each time stay prepared, for as long as their connection lives.
+const MOST_KEPT: usize = 128;
+
+/// The longest of them, in bytes.
+const LONGEST_KEPT: usize = 4096;
+
+/// What they begin with. A PRAGMA may act when it is prepared, and what changes tables is not for every day.
+const KEPT: [&str; 6] = ["SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "WITH"];
+
 /// What a connection knows of the queries that it has sent.
 #[derive(Default)]
 pub(super) struct Texts {
     /// By diesel's own id of a query type, the key of its prepared statements too.
     by_type: HashMap<TypeId, Known>,
     /// Those whose type does not say what they are.
-    by_text: HashMap<Arc<str>, Arc<Statement>>,
+    by_text: HashMap<Arc<str>, Known>,
+    kept: Kept,
 }
 
 struct Known {
@@ -31,8 +41,8 @@ struct Known {
 }
 
 impl Texts {
-    /// The text of a query, and its description if somebody is to describe it. None where nothing is known of it and nobody
-    /// wants to, and of one that can not be written: it fails by itself right after this.
+    /// The text of a query, and its description if somebody is to describe it. None of one that can not be written: it fails
+    /// by itself right after this.
     pub(super) fn of<DB, T>(
         &mut self,
         query: &T,
@@ -43,10 +53,7 @@ impl Texts {
         DB::QueryBuilder: Default,
         T: QueryFragment<DB> + QueryId,
     {
-        let Some(id) = T::query_id() else {
-            let recorder = describe?;
-            return Some(self.written(sql(query)?, recorder));
-        };
+        let Some(id) = T::query_id() else { return Some(self.written(query, sql(query)?, describe)) };
         let known = match self.by_type.entry(id) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
@@ -54,25 +61,70 @@ impl Texts {
                 new.insert(Known { text: Text { sql: sql(query)?.into(), stays }, statement: None })
             }
         };
-        let statement = describe.map(|recorder| {
-            known.statement.get_or_insert_with(|| recorder.describe(&known.text.sql)).clone()
-        });
-        Some((known.text.clone(), statement))
+        Some(known.told(describe))
     }
 
     /// What is written anew each time, and most often as before.
-    fn written(&mut self, sql: String, recorder: &Recorder) -> (Text, Option<Arc<Statement>>) {
-        if let Some((sql, known)) = self.by_text.get_key_value(&*sql) {
-            return (Text { sql: Arc::clone(sql), stays: None }, Some(known.clone()));
+    fn written<DB, T>(
+        &mut self,
+        query: &T,
+        sql: String,
+        describe: Option<&Recorder>,
+    ) -> (Text, Option<Arc<Statement>>)
+    where
+        DB: Backend + Default,
+        T: QueryFragment<DB>,
+    {
+        if let Some(known) = self.by_text.get_mut(&*sql) {
+            if known.text.stays.is_none() {
+                known.text.stays = query
+                    .is_safe_to_cache_prepared(&DB::default())
+                    .ok()
+                    .map(|safe| safe || self.kept.keeps(&known.text.sql));
+            }
+            return known.told(describe);
         }
-        let statement = recorder.describe(&sql);
         if self.by_text.len() == MOST_WRITTEN {
             self.by_text.clear();
         }
         let sql = Arc::<str>::from(sql);
-        self.by_text.insert(Arc::clone(&sql), statement.clone());
-        (Text { sql, stays: None }, Some(statement))
+        let new = Known { text: Text { sql: Arc::clone(&sql), stays: None }, statement: None };
+        self.by_text.entry(sql).or_insert(new).told(describe)
     }
+}
+
+impl Known {
+    fn told(&mut self, describe: Option<&Recorder>) -> (Text, Option<Arc<Statement>>) {
+        let statement = describe
+            .map(|recorder| self.statement.get_or_insert_with(|| recorder.describe(&self.text.sql)).clone());
+        (self.text.clone(), statement)
+    }
+}
+
+/// Statements that stay prepared though diesel would not keep them.
+///
+/// It keeps none of which there may be too many to keep: an UPDATE (a change of a struct leaves out what is `None`), a
+/// list after IN, SQL as text. But a service sends the same few again and again, and to prepare one costs more than to
+/// run it: a hundred times as much on SQLite, and a message there and back on PostgreSQL. So what a connection is
+/// asked a second time stays prepared, up to a number of them.
+#[derive(Default)]
+struct Kept(HashSet<Arc<str>>);
+
+impl Kept {
+    fn keeps(&mut self, sql: &Arc<str>) -> bool {
+        if self.0.contains(sql) {
+            return true;
+        }
+        let room = self.0.len() < MOST_KEPT && may_stay(sql);
+        room && self.0.insert(Arc::clone(sql))
+    }
+}
+
+/// PostgreSQL refuses to run what was prepared with a `*` once that stands for other columns.
+fn may_stay(sql: &str) -> bool {
+    let verb = sql.split(|it: char| !it.is_ascii_alphabetic()).next().unwrap_or_default();
+    let columns = sql.len() <= LONGEST_KEPT && !sql.replace("(*)", "").contains('*');
+    columns && KEPT.iter().any(|kept| verb.eq_ignore_ascii_case(kept))
 }
 
 fn sql<DB, T>(query: &T) -> Option<String>

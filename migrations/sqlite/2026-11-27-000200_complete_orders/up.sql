@@ -1,8 +1,9 @@
 -- A status more. SQLite can not change a CHECK, so the column moves over; whatever else the table has stays as it is.
 DROP INDEX orders_by_status;
 DROP INDEX orders_unfinished;
+-- For each row that it looks at, SQLite builds a table of the values of an IN that has more than two.
 ALTER TABLE orders ADD COLUMN state TEXT NOT NULL DEFAULT 'pending'
-    CHECK (state IN ('pending', 'processing', 'completed', 'failed', 'cancelled'));
+    CHECK (state = 'pending' OR state = 'processing' OR state = 'completed' OR state = 'failed' OR state = 'cancelled');
 UPDATE orders SET state = status;
 ALTER TABLE orders DROP COLUMN status;
 ALTER TABLE orders RENAME COLUMN state TO status;
@@ -10,7 +11,7 @@ CREATE INDEX orders_by_status ON orders (status, id DESC);
 CREATE INDEX orders_unfinished ON orders (updated_at, id) WHERE status NOT IN ('completed', 'failed', 'cancelled');
 
 ALTER TABLE orders ADD COLUMN payment_method TEXT NOT NULL DEFAULT 'credit_card'
-    CHECK (payment_method IN ('credit_card', 'debit_card', 'paypal'));
+    CHECK (payment_method = 'credit_card' OR payment_method = 'debit_card' OR payment_method = 'paypal');
 
 -- How many lines an order has in order_lines: none if it was given as one product and its amount.
 ALTER TABLE orders ADD COLUMN line_count INTEGER NOT NULL DEFAULT 0 CHECK (line_count BETWEEN 0 AND 100);

@@ -13,7 +13,9 @@ CREATE TABLE spanbox_jobs (
     kind             TEXT NOT NULL CHECK (length(kind) BETWEEN 1 AND 64),
     payload          TEXT NOT NULL,
     state            TEXT NOT NULL
-                     CHECK (state IN ('available', 'running', 'completed', 'dead', 'cancelled', 'parked')),
+                     -- Not IN: SQLite would build a table of its values for each row.
+                     CHECK (state = 'available' OR state = 'running' OR state = 'completed'
+                         OR state = 'dead' OR state = 'cancelled' OR state = 'parked'),
     priority         INTEGER NOT NULL CHECK (priority BETWEEN 0 AND 9),
     run_at           INTEGER NOT NULL,
     attempt          INTEGER NOT NULL DEFAULT 0 CHECK (attempt >= 0),

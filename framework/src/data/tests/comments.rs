@@ -1,9 +1,4 @@
-use std::sync::Arc;
-
-use diesel::connection::InstrumentationEvent;
 use diesel::prelude::QueryDsl as _;
-use diesel_async::AsyncConnection as _;
-use parking_lot::Mutex;
 
 use super::*;
 use crate::config::{DatabaseTelemetrySettings, TelemetrySettings};
@@ -18,28 +13,6 @@ on_both!(
 
 const ORDERS: Asking = Asking { module: "orders", route: Some("/orders/{id}") };
 const OTHERS: Asking = Asking { module: "orders", route: None };
-
-/// What one connection sent, and what of it was kept prepared.
-#[derive(Clone, Default)]
-struct Sent {
-    queries: Arc<Mutex<Vec<String>>>,
-    kept: Arc<Mutex<Vec<String>>>,
-}
-
-impl Sent {
-    fn watch(&self, conn: &mut Conn) {
-        let Self { queries, kept } = self.clone();
-        let watch = move |event: InstrumentationEvent<'_>| match event {
-            InstrumentationEvent::StartQuery { query, .. } => queries.lock().push(query.to_string()),
-            InstrumentationEvent::CacheQuery { sql, .. } => kept.lock().push(sql.to_owned()),
-            _ => {}
-        };
-        match conn {
-            Conn::Sqlite(conn) => conn.set_instrumentation(watch),
-            Conn::Postgres(conn) => conn.set_instrumentation(watch),
-        }
-    }
-}
 
 /// Runs one query for each of these, all on one connection.
 async fn sent(fixture: &Fixture, comment: bool, traceparent: bool, asking: &'static [Asking]) -> Sent {

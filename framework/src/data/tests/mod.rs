@@ -14,16 +14,18 @@ mod waits;
 mod written;
 
 use std::future::Future;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use diesel::connection::InstrumentationEvent;
 use diesel::prelude::{ExpressionMethods as _, QueryDsl as _};
 use diesel::sql_query;
-use diesel_async::RunQueryDsl as _;
+use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use opentelemetry::Context;
 use opentelemetry::trace::{TraceContextExt as _, Tracer as _};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use parking_lot::Mutex;
 
 use super::{Conn, Db, DbError, query};
 use crate::config::DatabaseSettings;
@@ -48,6 +50,28 @@ macro_rules! on_both {
     };
 }
 pub(super) use on_both;
+
+/// What one connection sent, and what of it was kept prepared.
+#[derive(Clone, Default)]
+struct Sent {
+    queries: Arc<Mutex<Vec<String>>>,
+    kept: Arc<Mutex<Vec<String>>>,
+}
+
+impl Sent {
+    fn watch(&self, conn: &mut Conn) {
+        let Self { queries, kept } = self.clone();
+        let watch = move |event: InstrumentationEvent<'_>| match event {
+            InstrumentationEvent::StartQuery { query, .. } => queries.lock().push(query.to_string()),
+            InstrumentationEvent::CacheQuery { sql, .. } => kept.lock().push(sql.to_owned()),
+            _ => {}
+        };
+        match conn {
+            Conn::Sqlite(conn) => conn.set_instrumentation(watch),
+            Conn::Postgres(conn) => conn.set_instrumentation(watch),
+        }
+    }
+}
 
 /// A database with the table `notes`, and what was recorded of it.
 struct Fixture {

@@ -6,7 +6,12 @@ use super::*;
 use crate::data::recorder::Recorder;
 use crate::data::written::{Text, Texts, Written};
 
-on_both!(the_same_query_answers_each_time_by_its_own_values);
+on_both!(
+    the_same_query_answers_each_time_by_its_own_values,
+    what_is_sent_again_stays_prepared,
+    only_so_much_stays_prepared,
+    what_stays_prepared_outlives_a_new_column,
+);
 
 /// Statements of one type whose text is held, and of one type whose text is another each time: each time on one connection,
 /// recorded and not.
@@ -41,6 +46,101 @@ async fn the_same_query_answers_each_time_by_its_own_values(fixture: Fixture) {
     }
 }
 
+async fn what_is_sent_again_stays_prepared(fixture: Fixture) {
+    let sent = Sent::default();
+    let watched = sent.clone();
+    fixture
+        .db
+        .write(async move |conn: &mut Conn| {
+            for id in 1..=3 {
+                insert(conn, id, &format!("note {id}"), 7).await?;
+            }
+            watched.watch(conn);
+            for id in 1..=3 {
+                let change = diesel::update(notes::table.find(id)).set(notes::amount.eq(i64::from(id)));
+                assert_eq!(query!(&mut *conn, c => change.execute(c).await)?, 1);
+                let among = notes::table.filter(notes::id.eq_any([id, 77])).select(notes::amount);
+                assert_eq!(query!(&mut *conn, c => among.load::<i64>(c).await)?, [i64::from(id)]);
+                let counted = sql_query(format!("SELECT COUNT(*) FROM notes WHERE amount <= {}", id.min(2)));
+                query!(&mut *conn, c => counted.execute(c).await)?;
+                query!(&mut *conn, c => sql_query("SELECT * FROM notes").execute(c).await)?;
+            }
+            Ok::<_, DbError>(())
+        })
+        .await
+        .unwrap();
+    let kept = sent.kept.lock();
+    let count =
+        |begin: &str| kept.iter().filter(|sql| sql.replace(['`', '"'], "").starts_with(begin)).count();
+    assert_eq!(count("UPDATE notes SET amount"), 1, "{kept:?}");
+    assert_eq!(count("SELECT notes.amount FROM notes WHERE"), 1, "{kept:?}");
+    // With `<= 1` it was sent once.
+    assert_eq!(count("SELECT COUNT(*) FROM notes WHERE amount <= 2"), 1, "{kept:?}");
+    assert_eq!(kept.len(), 3, "{kept:?}");
+}
+
+async fn only_so_much_stays_prepared(fixture: Fixture) {
+    let sent = Sent::default();
+    let watched = sent.clone();
+    fixture
+        .db
+        .write(async move |conn: &mut Conn| {
+            insert(conn, 1, "one", 0).await?;
+            watched.watch(conn);
+            for round in 0..3 {
+                for number in 0..150 {
+                    let change =
+                        format!("UPDATE notes SET amount = amount + 1 WHERE id = 1 AND {number} = {number}");
+                    let changed = query!(&mut *conn, c => sql_query(change).execute(c).await)?;
+                    assert_eq!(changed, 1, "{number} in round {round}");
+                }
+                let long = format!("SELECT id FROM notes WHERE body <> '{}'", "x".repeat(4096));
+                query!(&mut *conn, c => sql_query(long).execute(c).await)?;
+            }
+            let amount = notes::table.find(1).select(notes::amount);
+            assert_eq!(query!(&mut *conn, c => amount.first::<i64>(c).await)?, 450);
+            Ok::<_, DbError>(())
+        })
+        .await
+        .unwrap();
+    let kept = sent.kept.lock();
+    // Those of the limit, and the one that diesel keeps by itself.
+    assert_eq!((kept.len(), kept.iter().filter(|sql| sql.starts_with("UPDATE")).count()), (129, 128));
+}
+
+#[derive(diesel::QueryableByName)]
+struct Note {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    #[expect(dead_code, reason = "is read, and not looked at")]
+    body: String,
+}
+
+async fn what_stays_prepared_outlives_a_new_column(fixture: Fixture) {
+    fixture
+        .db
+        .write(async move |conn: &mut Conn| {
+            insert(conn, 1, "one", 0).await?;
+            for column in
+                ["", "ALTER TABLE notes ADD COLUMN more INTEGER", "", "ALTER TABLE notes DROP COLUMN more"]
+            {
+                if !column.is_empty() {
+                    query!(&mut *conn, c => sql_query(column).execute(c).await)?;
+                }
+                for amount in 1..=3 {
+                    let change = diesel::update(notes::table.find(1)).set(notes::amount.eq(amount));
+                    let changed = change.returning((notes::body, notes::amount));
+                    let row = query!(&mut *conn, c => changed.get_result::<(String, i64)>(c).await)?;
+                    assert_eq!(row, ("one".to_owned(), amount));
+                    let all = sql_query("SELECT * FROM notes");
+                    assert_eq!(query!(&mut *conn, c => all.load::<Note>(c).await)?.len(), 1);
+                }
+            }
+            Ok::<_, DbError>(())
+        })
+        .await
+        .unwrap();
+}
+
 fn sql(query: &impl QueryFragment<Sqlite>) -> String {
     let mut builder = SqliteQueryBuilder::new();
     query.to_sql(&mut builder, &Sqlite).unwrap();
@@ -63,10 +163,17 @@ fn a_type_of_queries_is_written_once_and_one_without_an_id_by_itself() {
     assert_eq!((&*first.sql, first.stays), (&*sql(&by_key(3)), Some(true)));
 
     let among = |ids: &[i32]| notes::table.filter(notes::id.eq_any(ids.to_vec())).as_query();
-    assert!(texts.of::<Sqlite, _>(&among(&[1]), None).is_none());
-    for ids in [&[1][..], &[1, 2], &[1]] {
-        let (text, _) = texts.of::<Sqlite, _>(&among(ids), Some(&recorder)).unwrap();
-        assert_eq!((&*text.sql, text.stays), (&*sql(&among(ids)), None));
+    for (ids, stays) in [(&[1][..], None), (&[1, 2], None), (&[1], Some(true))] {
+        let (text, statement) = texts.of::<Sqlite, _>(&among(ids), None).unwrap();
+        assert_eq!((&*text.sql, text.stays), (&*sql(&among(ids)), stays));
+        assert!(statement.is_none());
+        let (_, statement) = texts.of::<Sqlite, _>(&among(&[0, 1, 2]), Some(&recorder)).unwrap();
+        assert_eq!(statement.unwrap().summary.as_str(), "SELECT notes");
+    }
+    let pragma = || diesel::sql_query("PRAGMA busy_timeout = 5000");
+    for _ in 0..3 {
+        let (text, _) = texts.of::<Sqlite, _>(&pragma(), None).unwrap();
+        assert_ne!(text.stays, Some(true));
     }
 }
 

@@ -49,7 +49,7 @@ const SWEEP: i64 = 100;
 
 /// A session as it is stored.
 #[derive(Clone, Debug, Insertable, Queryable, Selectable)]
-#[diesel(table_name = spanbox_sessions)]
+#[diesel(table_name = spanbox_sessions, treat_none_as_default_value = false)]
 pub(super) struct Session {
     pub(super) id: String,
     pub(super) subject: String,
@@ -66,7 +66,7 @@ impl Session {
 
 /// A refresh token as it is stored.
 #[derive(Clone, Debug, Insertable, Queryable, Selectable)]
-#[diesel(table_name = spanbox_refresh_tokens)]
+#[diesel(table_name = spanbox_refresh_tokens, treat_none_as_default_value = false)]
 pub(super) struct RefreshToken {
     pub(super) hash: String,
     pub(super) session_id: String,

@@ -44,7 +44,7 @@ pub const MIGRATIONS: Migrations = Migrations::new(
 
 /// An answer as the table holds it.
 #[derive(Insertable, Queryable, Selectable)]
-#[diesel(table_name = spanbox_idempotency)]
+#[diesel(table_name = spanbox_idempotency, treat_none_as_default_value = false)]
 pub(super) struct Kept {
     id: String,
     pub(super) fingerprint: String,

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use diesel::backend::Backend;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, Query, QueryBuilder as _, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
 use diesel::sql_types::{BigInt, HasSqlType, Text, Untyped};
 use diesel::sqlite::Sqlite;
@@ -45,12 +45,8 @@ pub(super) trait Dialect: Backend {
 
     fn text<S: Statement>() -> &'static str;
 
-    /// Writes the query over the rows of a JSON array, whose parameter `bind` writes.
-    fn rows<'b>(
-        columns: &[(&str, &str)],
-        out: &mut AstPass<'_, 'b, Self>,
-        bind: impl FnOnce(&mut AstPass<'_, 'b, Self>) -> QueryResult<()>,
-    ) -> QueryResult<()>;
+    /// Writes the query over the rows of a JSON array, which is a value.
+    fn rows(columns: &[(&str, &str)], out: &mut Self::QueryBuilder);
 }
 
 #[cfg(feature = "postgres")]
@@ -76,13 +72,9 @@ impl Dialect for diesel::pg::Pg {
         S::SQL
     }
 
-    fn rows<'b>(
-        columns: &[(&str, &str)],
-        out: &mut AstPass<'_, 'b, Self>,
-        bind: impl FnOnce(&mut AstPass<'_, 'b, Self>) -> QueryResult<()>,
-    ) -> QueryResult<()> {
+    fn rows(columns: &[(&str, &str)], out: &mut Self::QueryBuilder) {
         out.push_sql("SELECT * FROM json_to_recordset(CAST(");
-        bind(out)?;
+        out.push_bind_param();
         out.push_sql(" AS JSON)) AS r(");
         for (place, (name, kind)) in columns.iter().enumerate() {
             out.push_sql(if place == 0 { "" } else { ", " });
@@ -91,7 +83,6 @@ impl Dialect for diesel::pg::Pg {
             out.push_sql(kind);
         }
         out.push_sql(")");
-        Ok(())
     }
 }
 
@@ -112,11 +103,7 @@ impl Dialect for Sqlite {
         S::SQLITE
     }
 
-    fn rows<'b>(
-        columns: &[(&str, &str)],
-        out: &mut AstPass<'_, 'b, Self>,
-        bind: impl FnOnce(&mut AstPass<'_, 'b, Self>) -> QueryResult<()>,
-    ) -> QueryResult<()> {
+    fn rows(columns: &[(&str, &str)], out: &mut Self::QueryBuilder) {
         out.push_sql("SELECT ");
         for (place, (name, _)) in columns.iter().enumerate() {
             out.push_sql(if place == 0 { "" } else { ", " });
@@ -127,9 +114,8 @@ impl Dialect for Sqlite {
         }
         // Not json_each: it writes each row as text, for `->>` to parse once more.
         out.push_sql(" FROM jsonb_each(");
-        bind(out)?;
+        out.push_bind_param();
         out.push_sql(")");
-        Ok(())
     }
 }
 
@@ -204,13 +190,16 @@ where
     i64: ToSql<BigInt, DB>,
     String: ToSql<Text, DB>,
 {
+    /// The values alone: diesel comes by for them each time, and for the text once.
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        let mut values = self.values.iter();
-        let mut bind = |out: &mut AstPass<'_, 'b, DB>| match values.next() {
-            Some(Value::Number(value)) => out.push_bind_param::<BigInt, _>(value),
-            Some(Value::Text(value)) => out.push_bind_param::<Text, _>(value),
-            None => Err(diesel::result::Error::QueryBuilderError("a value is missing".into())),
-        };
+        self.values.iter().try_for_each(|value| match value {
+            Value::Number(value) => out.push_bind_param::<BigInt, _>(value),
+            Value::Text(value) => out.push_bind_param::<Text, _>(value),
+        })
+    }
+
+    fn to_sql(&self, out: &mut DB::QueryBuilder, _: &DB) -> QueryResult<()> {
+        let mut places = 0;
         let mut rest = DB::text::<S>();
         while let Some(at) = rest.find(['?', ':']) {
             out.push_sql(&rest[..at]);
@@ -223,7 +212,8 @@ where
                 ":held" => {
                     let [before, behind] = DB::HELD;
                     out.push_sql(before);
-                    DB::rows(S::ROWS, &mut out, &mut bind)?;
+                    places += 1;
+                    DB::rows(S::ROWS, out);
                     out.push_sql(behind);
                 }
                 ":by_job" => out.push_sql(DB::BY_JOB),
@@ -231,9 +221,13 @@ where
                 ":skip" => out.push_sql(DB::SKIP),
                 ":notify" => out.push_sql(DB::NOTIFY),
                 ":kept_until" => out.push_sql(DB::KEPT_UNTIL),
-                ":rows" => DB::rows(S::ROWS, &mut out, &mut bind)?,
+                ":rows" => {
+                    places += 1;
+                    DB::rows(S::ROWS, out);
+                }
                 _ if mark.starts_with('?') => {
-                    bind(&mut out)?;
+                    places += 1;
+                    out.push_bind_param();
                     rest = &mark[1..];
                     continue;
                 }
@@ -242,6 +236,14 @@ where
             rest = &mark[word..];
         }
         out.push_sql(rest);
-        Ok(())
+        if places == self.values.len() {
+            return Ok(());
+        }
+        let values = format!("{} values for {places} places", self.values.len());
+        Err(diesel::result::Error::QueryBuilderError(values.into()))
+    }
+
+    fn is_safe_to_cache_prepared(&self, _: &DB) -> QueryResult<bool> {
+        Ok(true)
     }
 }
