@@ -186,14 +186,8 @@ async fn the_totals_are_those_of_the_orders_on_postgresql() {
 
 /// A migration, down and up again, over orders that are there.
 macro_rules! again {
-    ($backend:literal, $step:literal) => {
-        include_str!(concat!(
-            "../../../../migrations/",
-            $backend,
-            "/2026-11-28-000300_flat_lists_and_totals/",
-            $step,
-            ".sql"
-        ))
+    ($migration:literal, $step:literal) => {
+        include_str!(concat!("../../../../migrations/", $migration, "/", $step, ".sql"))
     };
 }
 
@@ -203,12 +197,17 @@ async fn orders_that_were_there_before_are_counted(database: TestDatabase) {
     db.write(async |conn: &mut Conn| {
         let done = match conn {
             Conn::Sqlite(conn) => {
-                conn.batch_execute(again!("sqlite", "down")).await?;
-                conn.batch_execute(again!("sqlite", "up")).await
+                // The later one goes first, and comes back last.
+                conn.batch_execute(again!("sqlite/2026-11-29-000000_compare_status_by_itself", "down"))
+                    .await?;
+                conn.batch_execute(again!("sqlite/2026-11-28-000300_flat_lists_and_totals", "down")).await?;
+                conn.batch_execute(again!("sqlite/2026-11-28-000300_flat_lists_and_totals", "up")).await?;
+                conn.batch_execute(again!("sqlite/2026-11-29-000000_compare_status_by_itself", "up")).await
             }
             Conn::Postgres(conn) => {
-                conn.batch_execute(again!("postgres", "down")).await?;
-                conn.batch_execute(again!("postgres", "up")).await
+                conn.batch_execute(again!("postgres/2026-11-28-000300_flat_lists_and_totals", "down"))
+                    .await?;
+                conn.batch_execute(again!("postgres/2026-11-28-000300_flat_lists_and_totals", "up")).await
             }
         };
         done.map_err(DbError::from)
