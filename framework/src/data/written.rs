@@ -15,11 +15,11 @@ use super::statement::Statement;
 /// So many texts of statements are held for each connection; when there are as many, all are forgotten.
 const MOST_WRITTEN: usize = 256;
 
+/// The longest of them, in bytes: a list of thousands after IN is nothing to hold on to.
+const LONGEST_WRITTEN: usize = 4096;
+
 /// So many statements that diesel would prepare anew each time stay prepared, for as long as their connection lives.
 const MOST_KEPT: usize = 128;
-
-/// The longest of them, in bytes.
-const LONGEST_KEPT: usize = 4096;
 
 /// What they begin with. A PRAGMA may act when it is prepared, and what changes tables is not for every day.
 const KEPT: [&str; 6] = ["SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "WITH"];
@@ -75,6 +75,9 @@ impl Texts {
         DB: Backend + Default,
         T: QueryFragment<DB>,
     {
+        if sql.len() > LONGEST_WRITTEN {
+            return Known::new(sql.into()).told(describe);
+        }
         if let Some(known) = self.by_text.get_mut(&*sql) {
             if known.text.stays.is_none() {
                 known.text.stays = query
@@ -88,12 +91,16 @@ impl Texts {
             self.by_text.clear();
         }
         let sql = Arc::<str>::from(sql);
-        let new = Known { text: Text { sql: Arc::clone(&sql), stays: None }, statement: None };
+        let new = Known::new(Arc::clone(&sql));
         self.by_text.entry(sql).or_insert(new).told(describe)
     }
 }
 
 impl Known {
+    const fn new(sql: Arc<str>) -> Self {
+        Self { text: Text { sql, stays: None }, statement: None }
+    }
+
     fn told(&mut self, describe: Option<&Recorder>) -> (Text, Option<Arc<Statement>>) {
         let statement = describe
             .map(|recorder| self.statement.get_or_insert_with(|| recorder.describe(&self.text.sql)).clone());
@@ -123,8 +130,7 @@ impl Kept {
 /// PostgreSQL refuses to run what was prepared with a `*` once that stands for other columns.
 fn may_stay(sql: &str) -> bool {
     let verb = sql.split(|it: char| !it.is_ascii_alphabetic()).next().unwrap_or_default();
-    let columns = sql.len() <= LONGEST_KEPT && !sql.replace("(*)", "").contains('*');
-    columns && KEPT.iter().any(|kept| verb.eq_ignore_ascii_case(kept))
+    !sql.replace("(*)", "").contains('*') && KEPT.iter().any(|kept| verb.eq_ignore_ascii_case(kept))
 }
 
 fn sql<DB, T>(query: &T) -> Option<String>

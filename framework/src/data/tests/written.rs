@@ -170,6 +170,13 @@ fn a_type_of_queries_is_written_once_and_one_without_an_id_by_itself() {
         let (_, statement) = texts.of::<Sqlite, _>(&among(&[0, 1, 2]), Some(&recorder)).unwrap();
         assert_eq!(statement.unwrap().summary.as_str(), "SELECT notes");
     }
+    let many: Vec<_> = (0..2_000).collect();
+    for describe in [None, None, Some(&recorder)] {
+        let (text, statement) = texts.of::<Sqlite, _>(&among(&many), describe).unwrap();
+        assert_eq!((text.sql.len(), text.stays), (sql(&among(&many)).len(), None));
+        assert_eq!(std::sync::Arc::strong_count(&text.sql), 1, "it is held");
+        assert_eq!(statement.is_some(), describe.is_some());
+    }
     let pragma = || diesel::sql_query("PRAGMA busy_timeout = 5000");
     for _ in 0..3 {
         let (text, _) = texts.of::<Sqlite, _>(&pragma(), None).unwrap();
