@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
@@ -13,7 +15,7 @@ static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 /// Without a `traceparent` header the answer is `base` itself, at the cost of one look-up. A header that does not
 /// parse is ignored, as the specification asks.
 pub fn extract(base: &Context, headers: &HeaderMap) -> Context {
-    Propagators::default().extract(base, headers, Context::clone)
+    Propagators::default().extract(base, headers, Context::clone).into_owned()
 }
 
 /// Writes the current span and baggage of `cx` into `headers` as `traceparent`, `tracestate` and `baggage` (W3C).
@@ -43,21 +45,20 @@ impl Propagators {
     /// Neither.
     pub(crate) const NONE: Self = Self { trace_context: false, baggage: false };
 
-    /// `accept` says what is taken of baggage, if there is any.
-    pub(crate) fn extract(
+    /// `accept` says what is taken of baggage, if there is any. Where nobody says anything, it is the base itself.
+    pub(crate) fn extract<'a>(
         self,
-        base: &Context,
+        base: &'a Context,
         headers: &HeaderMap,
         accept: impl FnOnce(&Context) -> Context,
-    ) -> Context {
+    ) -> Cow<'a, Context> {
         let carrier = Headers(headers);
-        let mut cx = if self.trace_context && headers.contains_key(&TRACEPARENT) {
-            TraceContext::new().extract_with_context(base, &carrier)
-        } else {
-            base.clone()
-        };
+        let mut cx = Cow::Borrowed(base);
+        if self.trace_context && headers.contains_key(&TRACEPARENT) {
+            cx = Cow::Owned(TraceContext::new().extract_with_context(&cx, &carrier));
+        }
         if self.baggage && headers.contains_key(&BAGGAGE) {
-            cx = accept(&Baggage::new().extract_with_context(&cx, &carrier));
+            cx = Cow::Owned(accept(&Baggage::new().extract_with_context(&cx, &carrier)));
         }
         cx
     }
@@ -130,7 +131,8 @@ mod tests {
             (Propagators { trace_context: false, ..Propagators::default() }, false, true),
             (Propagators::NONE, false, false),
         ] {
-            let cx = propagators.extract(&Context::new(), &sent, Context::clone);
+            let base = Context::new();
+            let cx = propagators.extract(&base, &sent, Context::clone);
             assert_eq!((cx.span().span_context().is_valid(), cx.baggage().len() == 1), (trace, baggage));
             let mut written = HeaderMap::new();
             propagators.inject(&all, &mut written);

@@ -72,3 +72,34 @@ pub(super) fn check(path: &str) -> Result<(), String> {
         Err(_) => Err("holds an expression that is none".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The router takes a path that is itself a pattern without a look at the others.
+    #[test]
+    fn a_pattern_without_parameters_goes_before_all_that_fit_its_path() {
+        let patterns = [
+            "/{x:.*}",
+            "/{x}/{y}/{z}",
+            "/{x}/b",
+            "/{x}",
+            "/a/{x:[a-c/]+}",
+            "/a/{x:b/c}",
+            "/a/{x}*",
+            "/a/b{x:.*}",
+            "/a/{x}",
+            "/a{x:.*}",
+            "/a/b/c",
+            "/a/b",
+            "/a",
+            "/",
+        ];
+        for path in &patterns[10..] {
+            let fitting = patterns.iter().filter(|pattern| ResourceDef::new(**pattern).is_match(path));
+            assert!(fitting.clone().count() > 1, "{path}");
+            assert_eq!(fitting.min_by_key(|pattern| specificity(pattern)), Some(path));
+        }
+    }
+}

@@ -32,40 +32,21 @@ pub(super) struct Router {
 
 /// Which paths have routes. One a worker.
 pub(super) struct Map {
+    /// The paths of routes without parameters, sorted, each with the first that it has. No other route goes before that.
+    fixed: Vec<(String, usize)>,
     paths: Paths,
     patterns: Vec<Pattern>,
 }
 
 struct Pattern {
     /// With a slash at its end and without.
-    forms: Vec<Form>,
+    forms: Vec<ResourceDef>,
     guards: Vec<Guard>,
 }
 
-struct Form {
-    definition: ResourceDef,
-    /// Whether it is one path, without parameters.
-    fixed: bool,
-}
-
-impl Form {
-    fn new(pattern: &str) -> Self {
-        Self { definition: ResourceDef::new(pattern), fixed: !pattern.contains(['{', '*']) }
-    }
-
-    /// Whether it fits what is left of a request's path, and the request is allowed; then its parameters are read.
-    fn takes(&self, request: &mut ServiceRequest, allowed: impl FnOnce(&ServiceRequest) -> bool) -> bool {
-        if !self.fixed {
-            return self.definition.capture_match_info_fn(request, allowed);
-        }
-        let path = request.match_info().unprocessed();
-        let (fits, length) = (self.definition.pattern() == Some(path), path.len());
-        let takes = fits && allowed(request);
-        if takes {
-            // As actix does; a pattern is shorter than that.
-            request.match_info_mut().skip(u16::try_from(length).unwrap_or(u16::MAX));
-        }
-        takes
+impl Pattern {
+    fn allows(&self, request: &ServiceRequest) -> bool {
+        self.guards.iter().all(|guard| guard(&request.guard_ctx()))
     }
 }
 
@@ -84,12 +65,6 @@ impl Router {
         layer: impl Fn(&Resource) -> RequestLayer,
         unmatched: RequestLayer,
     ) -> Self {
-        let mut paths = Paths::default();
-        resources.iter().enumerate().for_each(|(place, resource)| paths.add(resource.meta.pattern, place));
-        let pattern = |resource: &Resource| Pattern {
-            forms: resource.patterns.iter().map(|form| Form::new(form)).collect(),
-            guards: resource.guards.clone(),
-        };
         let answering = |resource: &Resource| {
             let mut data = Extensions::new();
             data.insert(Arc::clone(&resource.meta));
@@ -105,7 +80,7 @@ impl Router {
             }
         };
         Self {
-            map: Arc::new(Map { paths, patterns: resources.iter().map(pattern).collect() }),
+            map: Arc::new(Map::new(resources)),
             routes: resources.iter().map(answering).collect(),
             unmatched,
         }
@@ -117,14 +92,30 @@ impl Router {
 }
 
 impl Map {
+    fn new(resources: &[Resource]) -> Self {
+        let (mut fixed, mut paths) = (Vec::new(), Paths::default());
+        for (place, resource) in resources.iter().enumerate() {
+            paths.add(resource.meta.pattern, place);
+            if resource.meta.is_fixed() {
+                fixed.extend(resource.patterns.iter().map(|form| (form.clone(), place)));
+            }
+        }
+        fixed.sort();
+        fixed.dedup_by(|later, first| later.0 == first.0);
+        let pattern = |resource: &Resource| Pattern {
+            forms: resource.patterns.iter().map(|form| ResourceDef::new(form.as_str())).collect(),
+            guards: resource.guards.clone(),
+        };
+        Self { fixed, paths, patterns: resources.iter().map(pattern).collect() }
+    }
+
     /// Whether a route has this request, for who would take what is left.
     pub(super) fn has(&self, context: &GuardContext<'_>) -> bool {
         // As the server reads it: what is escaped without need is not.
         let url = Url::new(context.head().uri.clone());
         let fits = |place: &usize| {
             let Pattern { forms, guards } = &self.patterns[*place];
-            let fits = |form: &Form| form.definition.is_match(url.path());
-            forms.iter().any(fits) && guards.iter().all(|guard| guard(context))
+            forms.iter().any(|form| form.is_match(url.path())) && guards.iter().all(|guard| guard(context))
         };
         let first = self.paths.next(url.path(), None);
         std::iter::successors(first, |after| self.paths.next(url.path(), Some(*after)))
@@ -134,11 +125,21 @@ impl Map {
     /// Finds the route of a request and reads its parameters.
     fn find(&self, request: &mut ServiceRequest) -> Option<usize> {
         let mut after = None;
+        let path = request.match_info().unprocessed();
+        if let Ok(at) = self.fixed.binary_search_by(|(fixed, _)| fixed.as_str().cmp(path)) {
+            let (fixed, place) = &self.fixed[at];
+            if self.patterns[*place].allows(request) {
+                // As actix does; a pattern is shorter than that.
+                request.match_info_mut().skip(u16::try_from(fixed.len()).unwrap_or(u16::MAX));
+                return Some(*place);
+            }
+            after = Some(*place);
+        }
         loop {
             let place = self.paths.next(request.match_info().unprocessed(), after)?;
-            let Pattern { forms, guards } = &self.patterns[place];
-            let allowed = |request: &ServiceRequest| guards.iter().all(|guard| guard(&request.guard_ctx()));
-            if forms.iter().any(|form| form.takes(request, allowed)) {
+            let pattern = &self.patterns[place];
+            let allowed = |request: &ServiceRequest| pattern.allows(request);
+            if pattern.forms.iter().any(|form| form.capture_match_info_fn(request, allowed)) {
                 return Some(place);
             }
             after = Some(place);
@@ -152,7 +153,7 @@ impl HttpServiceFactory for Router {
         // For who asks a request which pattern it matches.
         let mut map = ResourceMap::new(everything.clone());
         for pattern in &self.map.patterns {
-            pattern.forms.iter().for_each(|form| map.add(&mut form.definition.clone(), None));
+            pattern.forms.iter().for_each(|form| map.add(&mut form.clone(), None));
         }
         config.register_service(everything, None, self.factory(), Some(Rc::new(map)));
     }

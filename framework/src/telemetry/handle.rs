@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -228,7 +229,7 @@ impl Telemetry {
 
     /// Reads the trace and the baggage of a caller who is trusted into a context on top of `base`: what `OTEL_PROPAGATORS`
     /// lists of the two, and of the baggage what `telemetry.baggage.accept` lists.
-    pub(crate) fn extract(&self, base: &Context, headers: &HeaderMap) -> Context {
+    pub(crate) fn extract<'a>(&self, base: &'a Context, headers: &HeaderMap) -> Cow<'a, Context> {
         let Rules { propagators, border, .. } = &self.inner.rules;
         propagators.extract(base, headers, |cx| border.accept(cx))
     }

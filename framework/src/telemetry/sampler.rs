@@ -135,13 +135,22 @@ impl Head {
     }
 }
 
+/// Decides as the SDK's own sampler, which makes a result with attributes and a state each time.
 fn by_rule(rule: &Sampler, trace: TraceId) -> SamplingDecision {
-    if let Sampler::TraceIdRatioBased(ratio) = rule
-        && *ratio >= 1.0
-    {
-        return SamplingDecision::RecordAndSample;
-    }
-    rule.should_sample(None, trace, "", &SpanKind::Internal, &[], &[]).decision
+    let Sampler::TraceIdRatioBased(ratio) = rule else {
+        return rule.should_sample(None, trace, "", &SpanKind::Internal, &[], &[]).decision;
+    };
+    // 63 bits of the id, as a share of all that they may be.
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half of the id")]
+    let id = u128::from_be_bytes(trace.to_bytes()) as u64 >> 1;
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "as the SDK"
+    )]
+    let below = (ratio.max(0.0) * (1_u64 << 63) as f64) as u64;
+    if *ratio >= 1.0 || id < below { SamplingDecision::RecordAndSample } else { SamplingDecision::Drop }
 }
 
 impl ShouldSample for Head {
@@ -226,6 +235,18 @@ mod tests {
         let ratio = ("OTEL_TRACES_SAMPLER", "traceidratio");
         for argument in ["2", "-1", "NaN", "half"] {
             assert_eq!(chosen(&[ratio, ("OTEL_TRACES_SAMPLER_ARG", argument)]), "TraceIdRatioBased(1.0)");
+        }
+    }
+
+    #[test]
+    fn a_share_is_the_same_traces_as_the_sdks() {
+        let mut ids = fastrand::Rng::with_seed(13);
+        for ratio in [-1.0, 0.0, 0.001, 0.1, 0.5, 0.999, 1.0, 2.0] {
+            let rule = Sampler::TraceIdRatioBased(ratio);
+            for trace in (0..10_000).map(|_| TraceId::from(ids.u128(1..))) {
+                let expected = rule.should_sample(None, trace, "", &SpanKind::Internal, &[], &[]).decision;
+                assert_eq!(by_rule(&rule, trace), expected, "{ratio} {trace}");
+            }
         }
     }
 

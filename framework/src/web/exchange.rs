@@ -15,7 +15,7 @@ use super::signals::Sample;
 
 /// One request from its head to its end. Dropped before that, the client has gone: that too is an end.
 pub(super) struct Exchange {
-    layer: Rc<RequestLayer>,
+    pub(super) layer: Rc<RequestLayer>,
     pub(super) cx: Context,
     sample: Sample,
     received: Option<Received>,
@@ -35,7 +35,6 @@ impl Exchange {
             began: None,
             method: known_method(request.method()),
             secure: request.app_config().secure(),
-            target: layer.target.clone(),
             pattern: None,
         };
         let host = layer.last_host.read(request.headers());
@@ -52,12 +51,13 @@ impl Exchange {
         error: Option<&'static str>,
     ) -> HttpResponse {
         self.ended = true;
-        if let Target::Mount(_) = self.sample.target {
+        let RequestLayer { signals, target, series, .. } = &*self.layer;
+        if let Target::Mount(_) = target {
             self.sample.pattern = request.and_then(HttpRequest::match_pattern);
         }
-        let RequestLayer { signals, series, .. } = &*self.layer;
-        signals.ended(&self.cx, &self.sample, series, Some(response.head()), error);
-        let response = signals.measure_bodies(&self.sample, self.received.as_ref(), response, error);
+        signals.ended(&self.cx, &self.sample, target, series, Some(response.head()), error);
+        let received = self.received.as_ref();
+        let response = signals.measure_bodies(&self.sample, target, received, response, error);
         match self.leftover.take() {
             Some(leftover) => leftover.held_by(response),
             None => response,
@@ -68,8 +68,8 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         if !self.ended {
-            let RequestLayer { signals, series, .. } = &*self.layer;
-            signals.ended(&self.cx, &self.sample, series, None, None);
+            let RequestLayer { signals, target, series, .. } = &*self.layer;
+            signals.ended(&self.cx, &self.sample, target, series, None, None);
         }
     }
 }

@@ -203,6 +203,7 @@ impl RequestLayer {
     }
 
     /// The answer that came, or one for whatever else did; also what it failed of.
+    #[inline]
     fn finished(
         &self,
         cx: &Context,
@@ -254,7 +255,7 @@ where
             // caller what this span follows.
             continue_from(&cx, request.headers_mut());
         }
-        answer(self.handling.clone(), Rc::clone(&self.layer), request, exchange).with_context(cx)
+        answer(self.handling.clone(), request, exchange).with_context(cx)
     }
 }
 
@@ -284,32 +285,36 @@ fn continue_from(cx: &Context, headers: &mut HeaderMap) {
 /// Runs the hooks and the handler; whatever they do, there is an answer.
 async fn answer<S>(
     handling: Handling<S>,
-    layer: Rc<RequestLayer>,
     request: ServiceRequest,
     exchange: Exchange,
 ) -> Result<ServiceResponse<BoxBody>, Error>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
 {
-    let head = request.method() == Method::HEAD;
+    let (layer, head) = (&*exchange.layer, request.method() == Method::HEAD);
     let (spare, limit) = (layer.spare(&request), handling.limit(layer.limits.request_timeout));
     let outcome = {
-        let work = pin!(handling.call(&layer, request));
+        let work = pin!(handling.call(layer, request));
         within(limit, work).await
     };
-    let (http, response, mut failure) = layer.finished(&exchange.cx, outcome, limit, spare);
+    let (http, mut response, mut failure) = layer.finished(&exchange.cx, outcome, limit, spare);
     if let (Handling::Wrapped(_), Some(http)) = (&handling, &http) {
         failure = failure.or(http.extensions_mut().remove::<Failure>().map(|failure| failure.0));
     }
-    // The hooks are the module's code as much as the handler is.
-    let finish = AssertUnwindSafe(|| finish(&exchange.cx, &layer.hooks, http.as_ref(), response, failure));
-    let (response, failure) = match catch_unwind(finish) {
-        Ok(response) => (response, failure),
-        Err(panic) => (panicked(&exchange.cx, &*panic).error_response(), Some("panic")),
-    };
-    let response = layer.edge.finish(&exchange.cx, http.as_ref(), response);
-    let response = if head { without_body(response) } else { response };
-    let response = exchange.end(http.as_ref(), response, failure);
+    if response.error().is_some() || !layer.hooks.after.is_empty() {
+        // The hooks are the module's code as much as the handler is.
+        let finish =
+            AssertUnwindSafe(|| finish(&exchange.cx, &layer.hooks, http.as_ref(), response, failure));
+        response = catch_unwind(finish).unwrap_or_else(|panic| {
+            failure = Some("panic");
+            panicked(&exchange.cx, &*panic).error_response()
+        });
+    }
+    response = layer.edge.finish(&exchange.cx, http.as_ref(), response);
+    if head {
+        response = without_body(response);
+    }
+    response = exchange.end(http.as_ref(), response, failure);
     match http {
         Some(http) => Ok(ServiceResponse::new(http, response)),
         None => Err(InternalError::from_response("a mounted service failed", response).into()),

@@ -1,6 +1,7 @@
 use actix_web::http::Method;
 use opentelemetry::Context;
 
+use super::excluded::Excluded;
 use super::route::RouteMeta;
 use crate::config::SamplingSettings;
 use crate::telemetry::Telemetry;
@@ -12,6 +13,8 @@ pub(crate) struct Roots {
     all: Context,
     /// For the methods that have a share of their own.
     by_method: Vec<(Method, Context)>,
+    /// Whether they are served without a span, where this is the same for each of their paths.
+    excluded: Option<bool>,
 }
 
 impl Roots {
@@ -19,6 +22,7 @@ impl Roots {
     pub(super) fn new(
         telemetry: &Telemetry,
         root: &Context,
+        excluded: &Excluded,
         sampling: &SamplingSettings,
         modules: &[&'static str],
         route: Option<&RouteMeta>,
@@ -32,7 +36,17 @@ impl Roots {
         Self {
             all: module.map_or_else(|| root.clone(), |ratio| telemetry.root_sampled(*ratio)),
             by_method: by_method.collect(),
+            excluded: route.filter(|route| route.is_fixed()).and_then(|route| {
+                let path = route.pattern.trim_end_matches('/');
+                let matches = excluded.matches(path);
+                (matches == excluded.matches(&format!("{path}/"))).then_some(matches)
+            }),
         }
+    }
+
+    /// Whether a request for this path is served without a span.
+    pub(super) fn excludes(&self, excluded: &Excluded, path: &str) -> bool {
+        self.excluded.unwrap_or_else(|| excluded.matches(path))
     }
 
     pub(super) fn of(&self, method: &Method) -> &Context {

@@ -33,6 +33,11 @@ impl RouteMeta {
         Self { pattern, module, names, other, allow }
     }
 
+    /// Whether it is one path, without parameters.
+    pub(crate) fn is_fixed(&self) -> bool {
+        !self.pattern.contains(['{', '*'])
+    }
+
     /// The span's name by method.
     pub(super) fn names(&self) -> impl Iterator<Item = (&Method, &'static str)> {
         self.names.iter().map(|(method, name)| (method, *name))

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use actix_web::http::StatusCode;
 use opentelemetry::metrics::{BoundHistogram, BoundUpDownCounter, Histogram, UpDownCounter};
 
+use super::request::Target;
 use super::signals::Sample;
 
 /// So many series of a route are kept at hand; it has a few, unless somebody tries out methods.
@@ -36,11 +37,12 @@ impl Series {
         &self,
         duration: &Histogram<f64>,
         sample: &Sample,
+        target: &Target,
         status: StatusCode,
         seconds: f64,
     ) {
         let key = ((sample.method, sample.secure), status);
-        let bind = || duration.bind(&sample.attributes(Some(status), None));
+        let bind = || duration.bind(&sample.attributes(target, Some(status), None));
         with(&self.durations, key, bind, |bound| bound.record(seconds));
     }
 }

@@ -1,5 +1,6 @@
 //! What the web layer of a service records: one span and one measurement a request.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,7 +9,7 @@ use actix_web::dev::{ResponseHead, ServiceRequest};
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use opentelemetry::metrics::{Histogram, UpDownCounter};
-use opentelemetry::trace::{Span, SpanBuilder, SpanKind, Status, TraceContextExt as _, Tracer as _};
+use opentelemetry::trace::{Span, SpanBuilder, SpanKind, SpanRef, Status, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_semantic_conventions::attribute::{
     ERROR_TYPE, EXCEPTION_MESSAGE, EXCEPTION_TYPE, HTTP_REQUEST_METHOD, HTTP_RESPONSE_STATUS_CODE,
@@ -121,7 +122,7 @@ impl WebSignals {
 
     /// What the requests of a route, or of anything else in these modules, begin in.
     pub(crate) fn roots(&self, modules: &[&'static str], route: Option<&RouteMeta>) -> Roots {
-        Roots::new(&self.telemetry, &self.root, &self.sampling, modules, route)
+        Roots::new(&self.telemetry, &self.root, &self.excluded, &self.sampling, modules, route)
     }
 
     /// The context that a request is answered in: its span on top of the caller's, if it is recorded.
@@ -132,19 +133,19 @@ impl WebSignals {
         host: Option<&Host>,
         sample: &mut Sample,
     ) -> Context {
-        if self.excluded.matches(request.path()) {
+        let RequestLayer { target, roots, .. } = layer;
+        if roots.excludes(&self.excluded, request.path()) {
             return self.silent.clone();
         }
-        let RequestLayer { target, roots, .. } = layer;
         let (root, headers) = (roots.of(request.method()), request.headers());
         let trusted = self.trust.includes(request.peer_addr().map(|peer| peer.ip()));
-        let mut parent = if trusted { self.telemetry.extract(root, headers) } else { root.clone() };
+        let mut parent = if trusted { self.telemetry.extract(root, headers) } else { Cow::Borrowed(root) };
         if self.telemetry.database().comment
             && let Some(asking) = target.asking()
         {
-            parent = parent.with_value(asking);
+            parent = Cow::Owned(parent.with_value(asking));
         }
-        let Some(tracer) = self.telemetry.tracer() else { return parent };
+        let Some(tracer) = self.telemetry.tracer() else { return parent.into_owned() };
         // Nothing is built for a trace that is not recorded.
         if let Some(unrecorded) = self.telemetry.unrecorded_below(&parent) {
             return unrecorded;
@@ -183,6 +184,7 @@ impl WebSignals {
         &self,
         cx: &Context,
         sample: &Sample,
+        target: &Target,
         series: &Series,
         response: Option<&ResponseHead>,
         error: Option<&'static str>,
@@ -191,8 +193,9 @@ impl WebSignals {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         let ended = if status.is_some() { &self.finished } else { &self.cut_off };
         ended.fetch_add(1, Ordering::Relaxed);
-        let span = cx.span();
-        if span.is_recording() {
+        let took = sample.elapsed();
+        let span = cx.has_active_span().then(|| cx.span()).filter(SpanRef::is_recording);
+        if let Some(span) = span {
             if let Some(status) = status {
                 span.set_attribute(KeyValue::new(HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16())));
             }
@@ -212,18 +215,17 @@ impl WebSignals {
                 span.set_status(Status::error(""));
             }
             Operation::end(cx);
-        }
-        let took = sample.elapsed();
-        match sample.began.and_then(|began| began.checked_add(took)) {
-            Some(end) => span.end_with_timestamp(end),
-            None => span.end(),
+            match sample.began.and_then(|began| began.checked_add(took)) {
+                Some(end) => span.end_with_timestamp(end),
+                None => span.end(),
+            }
         }
         if let Some(metrics) = &self.metrics {
             series.count(&metrics.active, sample, -1);
             let (duration, took) = (&metrics.duration, took.as_secs_f64());
             match (status, error, &sample.pattern) {
-                (Some(status), None, None) => series.record(duration, sample, status, took),
-                _ => duration.record(took, &sample.attributes(status, error)),
+                (Some(status), None, None) => series.record(duration, sample, target, status, took),
+                _ => duration.record(took, &sample.attributes(target, status, error)),
             }
         }
     }
@@ -264,9 +266,11 @@ impl WebSignals {
     }
 
     /// Measures the bodies of a request that has ended and of its answer, if that is wanted.
+    #[inline]
     pub(super) fn measure_bodies(
         &self,
         sample: &Sample,
+        target: &Target,
         received: Option<&Received>,
         response: HttpResponse,
         error: Option<&'static str>,
@@ -274,7 +278,7 @@ impl WebSignals {
         let Some(bodies) = self.metrics.as_ref().and_then(|metrics| metrics.bodies.clone()) else {
             return response;
         };
-        let attributes = sample.attributes(Some(response.status()), error);
+        let attributes = sample.attributes(target, Some(response.status()), error);
         if let Some(received) = received {
             bodies.received(received, &attributes);
         }
@@ -290,7 +294,6 @@ pub(super) struct Sample {
     pub(super) began: Option<SystemTime>,
     pub(super) method: &'static str,
     pub(super) secure: bool,
-    pub(super) target: Target,
     /// The route of a mounted service, once it is known.
     pub(super) pattern: Option<String>,
 }
@@ -310,6 +313,7 @@ impl Sample {
 
     pub(super) fn attributes(
         &self,
+        target: &Target,
         status: Option<StatusCode>,
         error: Option<&'static str>,
     ) -> Vec<KeyValue> {
@@ -318,7 +322,7 @@ impl Sample {
         if let Some(pattern) = &self.pattern {
             attributes.push(KeyValue::new(HTTP_ROUTE, pattern.clone()));
         }
-        attributes.extend(self.target.attributes());
+        attributes.extend(target.attributes());
         if let Some(status) = status {
             attributes.push(KeyValue::new(HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16())));
         }
