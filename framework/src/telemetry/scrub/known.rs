@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use opentelemetry::{StringValue, Value};
 use parking_lot::RwLock;
@@ -11,7 +12,27 @@ const MOST: usize = 1024;
 /// They are told apart by where they are. An entry holds its text, so that nothing else can be there.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    texts: RwLock<HashMap<(usize, usize), Entry>>,
+    texts: RwLock<HashMap<(usize, usize), Entry, BuildHasherDefault<Mixed>>>,
+}
+
+/// Nobody chooses where a text is: its place needs no hash that withstands whoever does.
+#[derive(Default)]
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_usize((*byte).into()));
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        // The odd number nearest to 2^64 over the golden ratio (Knuth, The Art of Computer Programming 3, 6.4).
+        self.0 = (self.0.rotate_left(32) ^ number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn finish(&self) -> u64 {
+        // A table is chosen in by the lowest bits, which a product mixes least.
+        self.0 ^ (self.0 >> 32)
+    }
 }
 
 #[derive(Debug)]
