@@ -12,8 +12,8 @@ static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
 /// Reads `traceparent`, `tracestate` and `baggage` (W3C) into a context on top of `base`.
 ///
-/// Without a `traceparent` header the answer is `base` itself, at the cost of one look-up. A header that does not
-/// parse is ignored, as the specification asks.
+/// Without any of them the answer is `base` itself, at the cost of two look-ups. A header that does not parse is ignored,
+/// as the specification asks.
 pub fn extract(base: &Context, headers: &HeaderMap) -> Context {
     Propagators::default().extract(base, headers, Context::clone).into_owned()
 }
