@@ -203,7 +203,6 @@ impl RequestLayer {
     }
 
     /// The answer that came, or one for whatever else did; also what it failed of.
-    #[inline]
     fn finished(
         &self,
         cx: &Context,

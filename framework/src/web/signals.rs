@@ -266,7 +266,6 @@ impl WebSignals {
     }
 
     /// Measures the bodies of a request that has ended and of its answer, if that is wanted.
-    #[inline]
     pub(super) fn measure_bodies(
         &self,
         sample: &Sample,

@@ -57,7 +57,6 @@ impl Edge {
     }
 
     /// Whether a request may go on to the hooks and the handler.
-    #[inline]
     pub(super) fn admit(
         &self,
         request: &ServiceRequest,
@@ -78,7 +77,6 @@ impl Edge {
     }
 
     /// Puts on an answer what it lacks.
-    #[inline]
     pub(super) fn finish(
         &self,
         cx: &Context,

@@ -13,7 +13,6 @@ use crate::web::request::Target;
 const ANOTHER_HOST: &str = "the target of the request is another host than its `Host` header";
 const NO_HOST: &str = "the `Host` header names no host";
 
-#[inline]
 pub(super) fn check(request: &ServiceRequest, target: &Target) -> Result<(), Problem> {
     let (request, payload) = request.parts();
     // TRACE answers with the request, credentials and all; CONNECT makes a proxy of a server.
@@ -39,7 +38,6 @@ pub(super) fn check(request: &ServiceRequest, target: &Target) -> Result<(), Pro
 
 /// Whoever sends an unsound request hopes that two servers read it differently: nothing else is read from there. Nor is
 /// what is left of a body that is too slow or too large.
-#[inline]
 pub(super) fn close(request: &HttpRequest, response: &mut HttpResponse) {
     let unread = matches!(response.status(), StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE);
     if unread || request.extensions().contains::<Unsound>() {
@@ -51,7 +49,6 @@ pub(super) fn close(request: &HttpRequest, response: &mut HttpResponse) {
 struct Unsound(&'static str);
 
 /// Notes on a request what is wrong with it, for [`check`] and for [`close`], whoever answers it.
-#[inline]
 pub(super) fn note(request: &HttpRequest, host: Option<&Host>) {
     if let Some(what) = unsound(request, host) {
         request.extensions_mut().insert(Unsound(what));
