@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
@@ -15,7 +16,7 @@ use super::client::SpanClient;
 use super::plan::Batching;
 use super::relay::Line;
 use super::tally::Tally;
-use super::wire;
+use super::wire::{self, Batch};
 use super::worker::Worker;
 
 /// The processor of the spans that are exported. Each is written when it ends, by the thread it ends on, and what waits are
@@ -38,7 +39,7 @@ struct Waiting {
     size: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Batches {
     full: Vec<Batch>,
     open: Batch,
@@ -46,12 +47,13 @@ struct Batches {
     closed: bool,
 }
 
-/// The spans of one export, by their instrumentation scope.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
-    scopes: Vec<(InstrumentationScope, Vec<u8>)>,
-    spans: u64,
+thread_local! {
+    /// Where spans are written before they are added to a batch, so that nobody waits for one that is being written.
+    static WRITTEN: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
+
+/// Larger rooms to write in are not kept.
+const KEPT: usize = 16 * 1024;
 
 /// What the sender is to do at once, and whom to tell how it went.
 #[derive(Debug)]
@@ -65,32 +67,7 @@ struct Sender {
     waiting: Arc<Waiting>,
     client: SpanClient,
     line: Line,
-    resource: Resource,
     delay: Duration,
-}
-
-impl Batch {
-    /// Adds a span as [`wire::span`] has written it.
-    pub(super) fn add(&mut self, scope: &InstrumentationScope, span: &[u8]) {
-        self.spans += 1;
-        match self.scopes.iter_mut().find(|(known, _)| is_same(known, scope)) {
-            Some((_, spans)) => spans.extend_from_slice(span),
-            None => self.scopes.push((scope.clone(), span.to_vec())),
-        }
-    }
-
-    pub(super) fn request(&self, resource: &Resource) -> Vec<u8> {
-        wire::request(resource, &self.scopes)
-    }
-}
-
-/// Most spans are of scopes that have nothing but a name from the program's text. Two that have more are sorted to be
-/// compared.
-fn is_same(one: &InstrumentationScope, other: &InstrumentationScope) -> bool {
-    let only_named = |scope: &InstrumentationScope| {
-        scope.version().is_none() && scope.schema_url().is_none() && scope.attributes().next().is_none()
-    };
-    (std::ptr::eq(one.name(), other.name()) && only_named(one) && only_named(other)) || one == other
 }
 
 impl Outbox {
@@ -99,13 +76,15 @@ impl Outbox {
         client: SpanClient,
         line: Line,
         worker: &Worker,
-        resource: Resource,
+        resource: &Resource,
         batching: &Batching,
         tally: Arc<Tally>,
     ) -> Self {
         let size = batching.batch as u64;
-        let waiting = Arc::new(Waiting { batches: Mutex::default(), full: Notify::new(), size });
-        let sender = Sender { waiting: Arc::clone(&waiting), client, line, resource, delay: batching.delay };
+        let open = Batch::new(wire::head(resource));
+        let batches = Mutex::new(Batches { full: Vec::new(), open, closed: false });
+        let waiting = Arc::new(Waiting { batches, full: Notify::new(), size });
+        let sender = Sender { waiting: Arc::clone(&waiting), client, line, delay: batching.delay };
         let (orders, received) = mpsc::unbounded_channel();
         worker.spawn(sender.run(received));
         Self { waiting, orders, tally }
@@ -129,6 +108,22 @@ impl Outbox {
     }
 }
 
+impl Waiting {
+    fn add(&self, scope: &InstrumentationScope, span: &[u8]) {
+        let mut batches = self.batches.lock();
+        if batches.closed {
+            return;
+        }
+        batches.open.add(scope, span);
+        if batches.open.spans() >= self.size {
+            let batch = batches.open.take();
+            batches.full.push(batch);
+            drop(batches);
+            self.full.notify_one();
+        }
+    }
+}
+
 impl SpanProcessor for Outbox {
     fn on_start(&self, span: &mut Span, cx: &Context) {
         self.tally.began(span.span_context(), cx);
@@ -138,18 +133,13 @@ impl SpanProcessor for Outbox {
         if !self.tally.admit() {
             return;
         }
-        let written = wire::span(&span);
-        let Waiting { batches, full, size } = &*self.waiting;
-        let mut batches = batches.lock();
-        if batches.closed {
-            return;
-        }
-        batches.open.add(&span.instrumentation_scope, &written);
-        if batches.open.spans >= *size {
-            let batch = mem::take(&mut batches.open);
-            batches.full.push(batch);
-            drop(batches);
-            full.notify_one();
+        // A thread that is at its end has it no more.
+        let mut written = WRITTEN.try_with(Cell::take).unwrap_or_default();
+        wire::span(&span, &mut written);
+        self.waiting.add(&span.instrumentation_scope, &written);
+        if written.capacity() <= KEPT {
+            written.clear();
+            let _ = WRITTEN.try_with(|room| room.set(written));
         }
     }
 
@@ -181,7 +171,7 @@ impl Sender {
             let result = self
                 .send(|batches| {
                     batches.closed |= stops;
-                    let open = Some(mem::take(&mut batches.open)).filter(|batch| batch.spans > 0);
+                    let open = (batches.open.spans() > 0).then(|| batches.open.take());
                     mem::take(&mut batches.full).into_iter().chain(open).collect()
                 })
                 .await;
@@ -206,9 +196,8 @@ impl Sender {
     }
 
     async fn send_one(&self, batch: Batch) -> OTelSdkResult {
-        let spans = batch.spans;
-        let packed = self.client.packed(batch.request(&self.resource));
-        drop(batch);
+        let spans = batch.spans();
+        let packed = self.client.packed(batch.into_request());
         let export = async || match &packed {
             Ok(request) => self.client.export(request.clone()).await,
             Err(error) => Err(OTelSdkError::InternalFailure(format!("not compressed: {error}"))),

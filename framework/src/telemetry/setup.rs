@@ -274,8 +274,7 @@ impl Assembly<'_> {
             let tally = self.pipeline.spans.clone();
             tally.describe(&target, Some(batching.queue));
             let line = self.line(&target, Arc::clone(&worker), &tally, cause);
-            let resource = self.resource.clone();
-            receivers.push(Box::new(Outbox::start(client, line, &worker, resource, &batching, tally)));
+            receivers.push(Box::new(Outbox::start(client, line, &worker, &self.resource, &batching, tally)));
         }
         // One processor, whatever is behind it: of several, the SDK gives each a copy of every span.
         let receivers = Receivers::new(self.pipeline.held.clone(), self.scrubber.clone(), receivers);

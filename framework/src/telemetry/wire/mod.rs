@@ -6,12 +6,18 @@
 //! Field numbers and types are those of `opentelemetry/proto/{collector/trace,trace,common,resource}/v1`, which are stable:
 //! <https://github.com/open-telemetry/opentelemetry-proto>.
 
+mod batch;
+
+#[cfg(test)]
+mod tests;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status};
-use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
-use opentelemetry_sdk::Resource;
+use opentelemetry::{Array, KeyValue, Value};
 use opentelemetry_sdk::trace::SpanData;
+
+pub(super) use batch::{Batch, head};
 
 // The types of fields: a number of variable length, eight bytes, a length with so many bytes, four bytes.
 const VARINT: u32 = 0;
@@ -19,45 +25,22 @@ const FIXED64: u32 = 1;
 const LENGTH: u32 = 2;
 const FIXED32: u32 = 5;
 
+/// Bytes of a length that is written last, in room that was kept for it.
+const LONG: usize = 5;
+
 /// Bits of a span's flags beside those of W3C: that it is known where the parent is, and that it is elsewhere.
 const HAS_IS_REMOTE: u32 = 0x100;
 const IS_REMOTE: u32 = 0x200;
 
-/// A span as one more of the `spans` of a `ScopeSpans`.
-pub(super) fn span(span: &SpanData) -> Vec<u8> {
-    // Most take less.
-    let mut message = Message(Vec::with_capacity(1000));
-    message.nested(2, |message| message.span(span));
-    message.0
-}
-
-/// An `ExportTraceServiceRequest` with one resource: the spans of each instrumentation scope one behind the other, as
-/// [`span`] writes them.
-pub(super) fn request(resource: &Resource, scopes: &[(InstrumentationScope, Vec<u8>)]) -> Vec<u8> {
-    let size = scopes.iter().map(|(_, spans)| spans.len() + 256).sum::<usize>() + 1024;
-    let mut request = Message(Vec::with_capacity(size));
-    request.nested(1, |message| {
-        message.nested(1, |message| {
-            for (key, value) in resource {
-                message.attribute(1, key.as_str(), value);
-            }
-        });
-        for (scope, spans) in scopes {
-            message.nested(2, |message| {
-                message.nested(1, |message| message.scope(scope));
-                message.0.extend_from_slice(spans);
-                message.text(3, scope.schema_url().unwrap_or_default());
-            });
-        }
-        message.text(3, resource.schema_url().unwrap_or_default());
-    });
-    request.0
+/// Writes a span as one more of the `spans` of a `ScopeSpans`.
+pub(super) fn span(span: &SpanData, into: &mut Vec<u8>) {
+    Message(into).nested_with_room(2, 2, |message| message.span(span));
 }
 
 /// A message that is being written. What has its default is left out, as proto3 does.
-struct Message(Vec<u8>);
+struct Message<'a>(&'a mut Vec<u8>);
 
-impl Message {
+impl Message<'_> {
     #[inline]
     fn key(&mut self, field: u32, kind: u32) {
         self.varint(u64::from(field << 3 | kind));
@@ -107,29 +90,47 @@ impl Message {
         self.0.extend_from_slice(&bytes);
     }
 
-    /// A message in this one. Its length goes before it and is known after it: one byte is kept for it, which is enough for
-    /// most, and the others are written behind it and change places with it.
-    fn nested(&mut self, field: u32, write: impl FnOnce(&mut Self)) {
-        self.key(field, LENGTH);
-        let at = self.0.len();
-        self.0.push(0);
-        write(self);
-        let end = self.0.len();
-        let length = end - at - 1;
-        if length < 0x80 {
-            self.0[at] = length as u8;
-            return;
-        }
-        self.0[at] = length as u8 | 0x80;
-        self.varint(length as u64 >> 7);
-        let more = self.0.len() - end;
-        self.0[at + 1..].rotate_right(more);
+    /// A message in this one, that most often is shorter than 128 bytes.
+    fn nested(&mut self, field: u32, write: impl FnOnce(&mut Message<'_>)) {
+        self.nested_with_room(field, 1, write);
     }
 
-    fn scope(&mut self, scope: &InstrumentationScope) {
-        self.text(1, scope.name());
-        self.text(2, scope.version().unwrap_or_default());
-        self.attributes(3, scope.attributes());
+    /// A message in this one. Its length goes before it and is known after it: `room` bytes are kept for it. One that takes
+    /// more or fewer moves what is behind it.
+    fn nested_with_room(&mut self, field: u32, room: usize, write: impl FnOnce(&mut Message<'_>)) {
+        self.key(field, LENGTH);
+        let at = self.0.len();
+        self.0.resize(at + room, 0);
+        write(&mut Message(self.0));
+        let mut length = self.0.len() - at - room;
+        if varint_len(length) != room {
+            self.0.splice(at..at + room, std::iter::repeat_n(0, varint_len(length)));
+        }
+        for byte in &mut self.0[at..] {
+            *byte = length as u8 | 0x80;
+            length >>= 7;
+            if length == 0 {
+                *byte &= 0x7f;
+                break;
+            }
+        }
+    }
+
+    /// A message in this one, that is written by and by. Answers where it begins, for [`Message::close`].
+    fn open(&mut self, field: u32) -> usize {
+        self.key(field, LENGTH);
+        self.0.extend_from_slice(&[0; LONG]);
+        self.0.len()
+    }
+
+    /// Ends a message that was opened. Its length takes all the room that was kept for it: a number may have more bytes than
+    /// it needs, which decoders read as any other (so does Perfetto's ProtoZero).
+    fn close(&mut self, begin: usize) {
+        let length = self.0.len() - begin;
+        for (n, byte) in self.0[begin - LONG..begin].iter_mut().enumerate() {
+            let more = if n + 1 < LONG { 0x80 } else { 0 };
+            *byte = (length >> (7 * n)) as u8 & 0x7f | more;
+        }
     }
 
     fn span(&mut self, span: &SpanData) {
@@ -192,7 +193,7 @@ impl Message {
 
     /// A `KeyValue`.
     fn attribute(&mut self, field: u32, key: &str, value: &Value) {
-        // Most are short texts. All their lengths are known and take a byte each, and so do their keys.
+        // Most are texts. All their lengths are known, and those of short ones take a byte each, as their keys do.
         if let Value::String(text) = value {
             let text = text.as_str();
             let of_value = text.len() + 2;
@@ -203,6 +204,14 @@ impl Message {
                 self.put([tag(2, LENGTH), of_value as u8, tag(1, LENGTH), text.len() as u8]);
                 return self.0.extend_from_slice(text.as_bytes());
             }
+            let of_value = sized(text.len());
+            let of_key = if key.is_empty() { 0 } else { sized(key.len()) };
+            self.key(field, LENGTH);
+            self.varint((of_key + sized(of_value)) as u64);
+            self.text(1, key);
+            self.key(2, LENGTH);
+            self.varint(of_value as u64);
+            return self.bytes(1, text.as_bytes());
         }
         self.nested(field, |message| {
             message.text(1, key);
@@ -233,7 +242,7 @@ impl Message {
         }
     }
 
-    fn array<T>(&mut self, values: &[T], write: impl Fn(&mut Self, &T)) {
+    fn array<T>(&mut self, values: &[T], write: impl Fn(&mut Message<'_>, &T)) {
         for value in values {
             self.nested(1, |message| write(message, value));
         }
@@ -248,6 +257,17 @@ impl Message {
         self.key(3, VARINT);
         self.varint(value.cast_unsigned());
     }
+}
+
+/// The bytes of a field with so many bytes in it, whose number is below 16.
+const fn sized(bytes: usize) -> usize {
+    1 + varint_len(bytes) + bytes
+}
+
+/// The bytes that a number takes.
+const fn varint_len(number: usize) -> usize {
+    let bits = usize::BITS - (number | 1).leading_zeros();
+    bits.div_ceil(7) as usize
 }
 
 /// The key of a field whose number is below 16: one byte.
@@ -273,120 +293,4 @@ fn flags(context: &SpanContext, remote: bool) -> u32 {
 /// Since 1970; 0 for before.
 fn nanos(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use opentelemetry::trace::{Event, Link, TraceFlags, TraceId, TraceState};
-    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-    use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
-    use opentelemetry_sdk::trace::{SpanEvents, SpanLinks};
-    use prost::Message as _;
-
-    use super::super::outbox::Batch;
-    use super::*;
-
-    /// A text of every length class: none, one byte of length, two, three.
-    fn text(random: &mut fastrand::Rng) -> String {
-        let length = [0, 1, 5, 126, 127, 128, 200, 16_383, 16_384][random.usize(..9)];
-        (0..length).map(|_| if random.bool() { 'a' } else { 'é' }).take(length).collect()
-    }
-
-    fn attributes(random: &mut fastrand::Rng) -> Vec<KeyValue> {
-        let value = |random: &mut fastrand::Rng| -> Value {
-            let few = random.usize(..3);
-            match random.u8(..8) {
-                0 => random.bool().into(),
-                1 => [0, 1, -1, i64::MIN, i64::MAX, 300][random.usize(..6)].into(),
-                2 => [0.0, -0.0, f64::MAX, 0.1][random.usize(..4)].into(),
-                3 => Value::Array(Array::Bool(vec![random.bool(); few])),
-                4 => Value::Array(Array::I64(vec![random.i64(..); few])),
-                5 => Value::Array(Array::F64(vec![random.f64(); few])),
-                6 => Value::Array(Array::String(vec![text(random).into(); few])),
-                _ => text(random).into(),
-            }
-        };
-        (0..random.usize(..6)).map(|_| KeyValue::new(text(random), value(random))).collect()
-    }
-
-    fn context(random: &mut fastrand::Rng) -> SpanContext {
-        let state = if random.bool() {
-            TraceState::from_key_value([("a", "1"), ("b", "2")]).unwrap()
-        } else {
-            TraceState::NONE
-        };
-        let flags = TraceFlags::new(random.u8(..2));
-        SpanContext::new(
-            TraceId::from(random.u128(..)),
-            SpanId::from(random.u64(..)),
-            flags,
-            random.bool(),
-            state,
-        )
-    }
-
-    fn scope(random: &mut fastrand::Rng) -> InstrumentationScope {
-        let builder = InstrumentationScope::builder(["orders", "spanbox", ""][random.usize(..3)]);
-        match random.u8(..3) {
-            0 => builder.build(),
-            1 => builder.with_version("1.0.0").with_schema_url("https://example.com/1").build(),
-            _ => builder.with_attributes([KeyValue::new("one", 1)]).build(),
-        }
-    }
-
-    fn span(random: &mut fastrand::Rng) -> SpanData {
-        let start = UNIX_EPOCH + Duration::from_nanos(random.u64(..u64::MAX / 8));
-        let mut events = SpanEvents::default();
-        events.dropped_count = random.u32(..3);
-        let mut links = SpanLinks::default();
-        links.dropped_count = random.u32(..3);
-        for _ in 0..random.usize(..3) {
-            events.events.push(Event::new(text(random), start, attributes(random), random.u32(..300)));
-            links.links.push(Link::new(context(random), attributes(random), random.u32(..2)));
-        }
-        let kinds =
-            [SpanKind::Internal, SpanKind::Server, SpanKind::Client, SpanKind::Producer, SpanKind::Consumer];
-        let statuses = [Status::Unset, Status::Ok, Status::error(text(random)), Status::error("")];
-        SpanData {
-            span_context: context(random),
-            parent_span_id: if random.bool() { SpanId::INVALID } else { SpanId::from(random.u64(..)) },
-            parent_span_is_remote: random.bool(),
-            span_kind: kinds[random.usize(..5)].clone(),
-            name: text(random).into(),
-            start_time: start,
-            end_time: if random.bool() {
-                start + Duration::from_millis(3)
-            } else {
-                UNIX_EPOCH - Duration::from_secs(1)
-            },
-            attributes: attributes(random),
-            dropped_attributes_count: random.u32(..300),
-            events,
-            links,
-            status: statuses[random.usize(..4)].clone(),
-            instrumentation_scope: scope(random),
-        }
-    }
-
-    #[test]
-    fn what_is_written_is_what_the_exporter_of_opentelemetry_writes() {
-        let resource = Resource::builder_empty()
-            .with_schema_url([KeyValue::new("service.name", "orders")], "https://example.com/2")
-            .build();
-        for seed in 0..300 {
-            let random = &mut fastrand::Rng::with_seed(seed);
-            let spans: Vec<_> = (0..random.usize(..8)).map(|_| span(random)).collect();
-            let mut batch = Batch::default();
-            spans.iter().for_each(|span| batch.add(&span.instrumentation_scope, &super::span(span)));
-            let mut expected = group_spans_by_resource_and_scope(spans.clone(), &(&resource).into());
-            // It writes a status without anything in it, which says as much as none.
-            for span in expected.iter_mut().flat_map(|it| &mut it.scope_spans).flat_map(|it| &mut it.spans) {
-                span.status = span.status.take().filter(|status| *status != Default::default());
-            }
-            let written = ExportTraceServiceRequest::decode(&*batch.request(&resource)).unwrap();
-            assert_eq!(written.resource_spans, expected, "seed {seed}");
-        }
-    }
 }
