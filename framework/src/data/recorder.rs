@@ -1,6 +1,6 @@
 use std::panic::Location;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use diesel::result::Error as QueryError;
 use opentelemetry::metrics::{Histogram, Meter};
@@ -94,7 +94,8 @@ impl Recorder {
 /// A statement that is about to be sent, or under way.
 pub(super) struct Recording {
     begun: bool,
-    span: Option<Span>,
+    /// With when it began.
+    span: Option<(Span, SystemTime)>,
     started: Option<Instant>,
     statement: Arc<Statement>,
     site: Option<&'static Location<'static>>,
@@ -114,10 +115,15 @@ impl Recording {
                     if let Some(site) = self.site {
                         recorder.findings.runs(cx, statement, site);
                     }
+                    // Room for what is known at its end.
+                    let mut attributes = Vec::with_capacity(statement.span.len() + 2);
+                    attributes.extend_from_slice(&statement.span);
+                    let began = SystemTime::now();
                     let builder = SpanBuilder::from_name(statement.summary.as_str().to_owned())
                         .with_kind(SpanKind::Client)
-                        .with_attributes(statement.span.clone());
-                    tracer.build_with_context(builder, cx)
+                        .with_start_time(began)
+                        .with_attributes(attributes);
+                    (tracer.build_with_context(builder, cx), began)
                 })
             })
         });
@@ -129,13 +135,14 @@ impl Recording {
     pub(super) fn finish(mut self, error: Option<&QueryError>, rows: Option<u64>) {
         let code = error.and_then(sqlstate);
         let error_type = error.map(|error| code.unwrap_or_else(|| kind(error)));
-        if let Some(took) = self.started.map(|started| started.elapsed()) {
+        let took = self.started.map(|started| started.elapsed());
+        if let Some(took) = took {
             if let Some(histogram) = &self.recorder.duration {
                 self.measure(histogram, took.as_secs_f64(), code, error_type);
             }
-            self.recorder.findings.took(took, &self.statement, self.span.as_mut());
+            self.recorder.findings.took(took, &self.statement, self.span.as_mut().map(|(span, _)| span));
         }
-        if let Some(mut span) = self.span {
+        if let Some((mut span, began)) = self.span {
             if let Some(rows) = rows {
                 let rows = i64::try_from(rows).unwrap_or(i64::MAX);
                 span.set_attribute(KeyValue::new(attribute::DB_RESPONSE_RETURNED_ROWS, rows));
@@ -147,7 +154,11 @@ impl Recording {
                 }
                 span.set_status(Status::error(kind(error)));
             }
-            span.end();
+            // By the clock that measures it, where one does.
+            match took.and_then(|took| began.checked_add(took)) {
+                Some(end) => span.end_with_timestamp(end),
+                None => span.end(),
+            }
         }
     }
 

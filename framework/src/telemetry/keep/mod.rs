@@ -42,14 +42,12 @@ impl Receivers {
         Self { held, scrubber, receivers }
     }
 
-    /// Scrubs it, once for all.
-    #[inline]
-    fn pass_on(&self, mut span: SpanData) {
-        if let Some((last, others)) = self.receivers.split_last() {
-            self.scrubber.span(&mut span);
-            others.iter().for_each(|receiver| receiver.on_end(span.clone()));
-            last.on_end(span);
-        }
+    /// Scrubs it, once for all, and gives each a copy but the last, which is to get the span itself.
+    fn shared(&self, span: &mut SpanData) -> Option<&dyn SpanProcessor> {
+        let (last, others) = self.receivers.split_last()?;
+        self.scrubber.span(span);
+        others.iter().for_each(|receiver| receiver.on_end(span.clone()));
+        Some(last.as_ref())
     }
 
     /// Does it to all, also when it fails for one; answers the first failure.
@@ -68,12 +66,20 @@ impl SpanProcessor for Receivers {
         self.receivers.iter().for_each(|receiver| receiver.on_start(span, cx));
     }
 
-    fn on_end(&self, span: SpanData) {
+    fn on_end(&self, mut span: SpanData) {
         match &self.held {
             Some(held) if !span.span_context.is_sampled() => {
-                held.end(span).into_iter().for_each(|kept| self.pass_on(kept));
+                for mut kept in held.end(span) {
+                    if let Some(last) = self.shared(&mut kept) {
+                        last.on_end(kept);
+                    }
+                }
             }
-            _ => self.pass_on(span),
+            _ => {
+                if let Some(last) = self.shared(&mut span) {
+                    last.on_end(span);
+                }
+            }
         }
     }
 

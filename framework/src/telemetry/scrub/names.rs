@@ -35,6 +35,7 @@ names! {
         "actor.message.outcome"
         "actor.message.type"
         "actor.type"
+        "code.function.name"
         "db.collection.name"
         "db.operation.name"
         "db.system.name"
