@@ -5,12 +5,13 @@ use actix_web::http::Version;
 use actix_web::http::header::{AUTHORIZATION, USER_AGENT};
 use opentelemetry::KeyValue;
 use opentelemetry_semantic_conventions::attribute::{
-    HTTP_REQUEST_METHOD, NETWORK_PROTOCOL_VERSION, SERVER_ADDRESS, SERVER_PORT, URL_PATH, URL_SCHEME,
-    USER_AGENT_ORIGINAL,
+    HTTP_REQUEST_METHOD, HTTP_ROUTE, NETWORK_PROTOCOL_VERSION, SERVER_ADDRESS, SERVER_PORT, URL_PATH,
+    URL_SCHEME, USER_AGENT_ORIGINAL,
 };
 
 use super::host::Host;
 use super::request::Target;
+use super::signals::MODULE;
 
 /// As many attributes as a request's span has, or nearly: they are put in one place that need not grow.
 const ATTRIBUTES: usize = 14;
@@ -35,13 +36,15 @@ pub(super) fn described(
         _ => KeyValue::new(URL_PATH, request.path().to_owned()),
     });
     attributes.push(KeyValue::new(URL_SCHEME, if config.secure() { "https" } else { "http" }));
-    attributes.extend(target.attributes());
+    target.describe(&mut attributes);
     if let Some(version) = protocol_version(request.version()) {
         attributes.push(KeyValue::new(NETWORK_PROTOCOL_VERSION, version));
     }
     if let Some(Host { address: Some(address), port, .. }) = host {
         attributes.push(KeyValue::new(SERVER_ADDRESS, address.clone()));
-        attributes.extend(port.map(|port| KeyValue::new(SERVER_PORT, i64::from(port))));
+        if let Some(port) = port {
+            attributes.push(KeyValue::new(SERVER_PORT, i64::from(*port)));
+        }
     }
     if let Some(agent) = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()) {
         attributes.push(KeyValue::new(USER_AGENT_ORIGINAL, agent.to_owned()));
@@ -50,6 +53,20 @@ pub(super) fn described(
         attributes.push(KeyValue::new(AUTH_PRESENT, true));
     }
     attributes
+}
+
+impl Target {
+    /// What is known of it before it answers.
+    pub(super) fn describe(&self, attributes: &mut Vec<KeyValue>) {
+        match self {
+            Self::Route(route) => {
+                attributes.push(KeyValue::new(HTTP_ROUTE, route.pattern));
+                attributes.push(KeyValue::new(MODULE, route.module));
+            }
+            Self::Mount(module) => attributes.push(KeyValue::new(MODULE, *module)),
+            Self::Nothing => {}
+        }
+    }
 }
 
 const fn protocol_version(version: Version) -> Option<&'static str> {

@@ -35,6 +35,7 @@ impl Exchange {
             began: None,
             method: known_method(request.method()),
             secure: request.app_config().secure(),
+            told: false,
             pattern: None,
         };
         let host = layer.last_host.read(request.headers());

@@ -122,18 +122,6 @@ impl<S> Handling<S> {
     }
 }
 
-impl<S> Handling<S>
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
-{
-    async fn call(&self, layer: &RequestLayer, request: ServiceRequest) -> Handled {
-        match self {
-            Self::Plain(service) => handle(&**service, layer, request).await,
-            Self::Wrapped(inner) => inner.call(request).await.map_err(|error| (None, error)),
-        }
-    }
-}
-
 /// An answer, or an error with the request if it is still there.
 type Handled = Result<ServiceResponse<BoxBody>, (Option<HttpRequest>, Error)>;
 
@@ -147,50 +135,57 @@ async fn within(limit: Duration, work: Pin<&mut impl Future<Output = Handled>>) 
     if limit.is_zero() { Ok(work.await) } else { timeout(limit, work).await }
 }
 
-async fn handle<S>(service: &S, layer: &RequestLayer, request: ServiceRequest) -> Handled
+// The arguments of an `async fn` have room in its future twice, and are copied when it is first polled; those of the functions
+// below are where they are used.
+
+#[expect(clippy::manual_async_fn, reason = "as said above")]
+fn handle<S>(service: &S, layer: &RequestLayer, request: ServiceRequest) -> impl Future<Output = Handled>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
 {
-    let refused = |request: ServiceRequest, problem: Problem| -> Handled {
-        Err((Some(request.into_parts().0), Error::from(problem)))
-    };
-    if let Err(problem) = layer.edge.admit(&request, &layer.target, &layer.spared) {
-        return refused(request, problem);
-    }
-    for before in layer.hooks.before.iter().chain(&layer.hooks.admit) {
-        if let Err(problem) = before(request.request().clone()).await {
+    async move {
+        let refused = |request: ServiceRequest, problem: Problem| -> Handled {
+            Err((Some(request.into_parts().0), Error::from(problem)))
+        };
+        if let Err(problem) = layer.edge.admit(&request, &layer.target, &layer.spared) {
             return refused(request, problem);
         }
+        for before in layer.hooks.before.iter().chain(&layer.hooks.admit) {
+            if let Err(problem) = before(request.request().clone()).await {
+                return refused(request, problem);
+            }
+        }
+        service.call(request).await.map_err(|error| (None, error))
     }
-    service.call(request).await.map_err(|error| (None, error))
 }
 
 /// What the innermost middleware sees: an answer, also where there is none because of an error, a panic or the end of the
 /// time. What it puts on that answer stays there.
-async fn surrounded<S>(
+fn surrounded<S>(
     service: Rc<S>,
     layer: Rc<RequestLayer>,
     request: ServiceRequest,
-) -> Result<ServiceResponse<BoxBody>, Error>
+) -> impl Future<Output = Result<ServiceResponse<BoxBody>, Error>>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
 {
-    let spare = layer.spare(&request);
-    let cx = Context::current();
-    let limit = layer.limits.request_timeout;
-    let outcome = {
-        let work = pin!(handle(&*service, &layer, request));
-        within(limit, work).await
-    };
-    let (http, response, failure) = layer.finished(&cx, outcome, limit, spare);
-    let Some(http) = http else {
-        return Err(InternalError::from_response("a mounted service failed", response).into());
-    };
-    let (response, failure) = layer.explained(&cx, &http, response, failure);
-    if let Some(failure) = failure {
-        http.extensions_mut().insert(Failure(failure));
+    let (spare, limit) = (layer.spare(&request), layer.limits.request_timeout);
+    async move {
+        let cx = Context::current();
+        let outcome = {
+            let work = pin!(handle(&*service, &layer, request));
+            within(limit, work).await
+        };
+        let (http, response, failure) = layer.finished(&cx, outcome, limit, spare);
+        let Some(http) = http else {
+            return Err(InternalError::from_response("a mounted service failed", response).into());
+        };
+        let (response, failure) = layer.explained(&cx, &http, response, failure);
+        if let Some(failure) = failure {
+            http.extensions_mut().insert(Failure(failure));
+        }
+        Ok(ServiceResponse::new(http, response))
     }
-    Ok(ServiceResponse::new(http, response))
 }
 
 /// What a request failed of, where a middleware still had to see its answer.
@@ -282,41 +277,49 @@ fn continue_from(cx: &Context, headers: &mut HeaderMap) {
 }
 
 /// Runs the hooks and the handler; whatever they do, there is an answer.
-async fn answer<S>(
+fn answer<S>(
     handling: Handling<S>,
     request: ServiceRequest,
     exchange: Exchange,
-) -> Result<ServiceResponse<BoxBody>, Error>
+) -> impl Future<Output = Result<ServiceResponse<BoxBody>, Error>>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
 {
-    let (layer, head) = (&*exchange.layer, request.method() == Method::HEAD);
-    let (spare, limit) = (layer.spare(&request), handling.limit(layer.limits.request_timeout));
-    let outcome = {
-        let work = pin!(handling.call(layer, request));
-        within(limit, work).await
-    };
-    let (http, mut response, mut failure) = layer.finished(&exchange.cx, outcome, limit, spare);
-    if let (Handling::Wrapped(_), Some(http)) = (&handling, &http) {
-        failure = failure.or(http.extensions_mut().remove::<Failure>().map(|failure| failure.0));
-    }
-    if response.error().is_some() || !layer.hooks.after.is_empty() {
-        // The hooks are the module's code as much as the handler is.
-        let finish =
-            AssertUnwindSafe(|| finish(&exchange.cx, &layer.hooks, http.as_ref(), response, failure));
-        response = catch_unwind(finish).unwrap_or_else(|panic| {
-            failure = Some("panic");
-            panicked(&exchange.cx, &*panic).error_response()
-        });
-    }
-    response = layer.edge.finish(&exchange.cx, http.as_ref(), response);
-    if head {
-        response = without_body(response);
-    }
-    response = exchange.end(http.as_ref(), response, failure);
-    match http {
-        Some(http) => Ok(ServiceResponse::new(http, response)),
-        None => Err(InternalError::from_response("a mounted service failed", response).into()),
+    let (head, spare) = (request.method() == Method::HEAD, exchange.layer.spare(&request));
+    async move {
+        let layer = &*exchange.layer;
+        let limit = handling.limit(layer.limits.request_timeout);
+        let outcome = {
+            let work = pin!(async {
+                match &handling {
+                    Handling::Plain(service) => handle(&**service, layer, request).await,
+                    Handling::Wrapped(inner) => inner.call(request).await.map_err(|error| (None, error)),
+                }
+            });
+            within(limit, work).await
+        };
+        let (http, mut response, mut failure) = layer.finished(&exchange.cx, outcome, limit, spare);
+        if let (Handling::Wrapped(_), Some(http)) = (&handling, &http) {
+            failure = failure.or(http.extensions_mut().remove::<Failure>().map(|failure| failure.0));
+        }
+        if response.error().is_some() || !layer.hooks.after.is_empty() {
+            // The hooks are the module's code as much as the handler is.
+            let finish =
+                AssertUnwindSafe(|| finish(&exchange.cx, &layer.hooks, http.as_ref(), response, failure));
+            response = catch_unwind(finish).unwrap_or_else(|panic| {
+                failure = Some("panic");
+                panicked(&exchange.cx, &*panic).error_response()
+            });
+        }
+        response = layer.edge.finish(&exchange.cx, http.as_ref(), response);
+        if head {
+            response = without_body(response);
+        }
+        response = exchange.end(http.as_ref(), response, failure);
+        match http {
+            Some(http) => Ok(ServiceResponse::new(http, response)),
+            None => Err(InternalError::from_response("a mounted service failed", response).into()),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use actix_web::dev::{ResponseHead, ServiceRequest};
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use opentelemetry::metrics::{Histogram, UpDownCounter};
-use opentelemetry::trace::{Span, SpanBuilder, SpanKind, SpanRef, Status, TraceContextExt as _, Tracer as _};
+use opentelemetry::trace::{SpanBuilder, SpanKind, SpanRef, Status, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_semantic_conventions::attribute::{
     ERROR_TYPE, EXCEPTION_MESSAGE, EXCEPTION_TYPE, HTTP_REQUEST_METHOD, HTTP_RESPONSE_STATUS_CODE,
@@ -156,7 +156,9 @@ impl WebSignals {
             Target::Mount(_) | Target::Nothing => bare_name(method),
         };
         let mut attributes = described(request, target, method, host);
-        attributes.extend(self.request_headers.attributes(headers));
+        if !self.request_headers.is_empty() {
+            attributes.extend(self.request_headers.attributes(headers));
+        }
         sample.began = sample.started.map(|_| SystemTime::now());
         let builder = SpanBuilder {
             name: name.into(),
@@ -165,11 +167,12 @@ impl WebSignals {
             start_time: sample.began,
             ..SpanBuilder::default()
         };
-        let mut span = tracer.build_with_context(builder, &parent);
-        if !trusted && span.is_recording() {
-            link_caller(&self.telemetry, &mut span, headers);
+        let cx = parent.with_span(tracer.build_with_context(builder, &parent));
+        if !trusted && cx.span().is_recording() {
+            link_caller(&self.telemetry, &cx.span(), headers);
         }
-        Operation::begin(&self.telemetry, parent.with_span(span))
+        sample.told = true;
+        Operation::begin(&self.telemetry, cx)
     }
 
     pub(super) fn began(&self, sample: &Sample, series: &Series) {
@@ -194,8 +197,8 @@ impl WebSignals {
         let ended = if status.is_some() { &self.finished } else { &self.cut_off };
         ended.fetch_add(1, Ordering::Relaxed);
         let took = sample.elapsed();
-        let span = cx.has_active_span().then(|| cx.span()).filter(SpanRef::is_recording);
-        if let Some(span) = span {
+        if sample.told {
+            let span = cx.span();
             if let Some(status) = status {
                 span.set_attribute(KeyValue::new(HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16())));
             }
@@ -293,6 +296,8 @@ pub(super) struct Sample {
     pub(super) began: Option<SystemTime>,
     pub(super) method: &'static str,
     pub(super) secure: bool,
+    /// Whether a span tells of it.
+    pub(super) told: bool,
     /// The route of a mounted service, once it is known.
     pub(super) pattern: Option<String>,
 }
@@ -321,7 +326,7 @@ impl Sample {
         if let Some(pattern) = &self.pattern {
             attributes.push(KeyValue::new(HTTP_ROUTE, pattern.clone()));
         }
-        attributes.extend(target.attributes());
+        target.describe(&mut attributes);
         if let Some(status) = status {
             attributes.push(KeyValue::new(HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16())));
         }
@@ -358,7 +363,7 @@ pub(super) fn record_cause(cx: &Context, kind: &str, cause: &str, public: Option
 }
 
 /// What a caller who is not trusted says of its trace is not followed, and not lost.
-fn link_caller(telemetry: &Telemetry, span: &mut impl Span, headers: &HeaderMap) {
+fn link_caller(telemetry: &Telemetry, span: &SpanRef<'_>, headers: &HeaderMap) {
     if headers.contains_key(&TRACEPARENT) {
         let caller = telemetry.extract(&Context::new(), headers).span().span_context().clone();
         if caller.is_valid() {
@@ -383,16 +388,5 @@ impl Target {
             Self::Mount(module) => Some(Asking { module, route: None }),
             Self::Nothing => None,
         }
-    }
-
-    /// What is known of it before it answers.
-    pub(super) fn attributes(&self) -> impl Iterator<Item = KeyValue> {
-        let (pattern, module) = match self {
-            Self::Route(route) => (Some(route.pattern), Some(route.module)),
-            Self::Mount(module) => (None, Some(*module)),
-            Self::Nothing => (None, None),
-        };
-        let pattern = pattern.map(|pattern| KeyValue::new(HTTP_ROUTE, pattern));
-        pattern.into_iter().chain(module.map(|module| KeyValue::new(MODULE, module)))
     }
 }

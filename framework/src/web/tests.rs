@@ -32,6 +32,7 @@ fn a_hundred_thousand_strange_requests_leave_a_routes_series_alone() {
             began: None,
             method: known_method(method),
             secure: false,
+            told: false,
             pattern: pattern.map(str::to_owned),
         };
         signals.began(&sample, &series);
