@@ -18,13 +18,13 @@ pin_project! {
     pub struct Recorded<F> {
         #[pin]
         execute: F,
-        recording: Option<Recording>,
+        recording: Option<Box<Recording>>,
         failed: Arc<AtomicBool>,
     }
 }
 
 impl<F> Recorded<F> {
-    pub(super) fn new(execute: F, recording: Option<Recording>, failed: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(execute: F, recording: Option<Box<Recording>>, failed: Arc<AtomicBool>) -> Self {
         Self { execute, recording, failed }
     }
 }
@@ -49,13 +49,13 @@ pin_project! {
     pub struct RecordedLoad<F> {
         #[pin]
         load: F,
-        recording: Option<Recording>,
+        recording: Option<Box<Recording>>,
         failed: Arc<AtomicBool>,
     }
 }
 
 impl<F> RecordedLoad<F> {
-    pub(super) fn new(load: F, recording: Option<Recording>, failed: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(load: F, recording: Option<Box<Recording>>, failed: Arc<AtomicBool>) -> Self {
         Self { load, recording, failed }
     }
 }
@@ -95,7 +95,7 @@ pin_project! {
         #[pin]
         rows: S,
         read: u64,
-        recording: Option<Recording>,
+        recording: Option<Box<Recording>>,
         failed: Arc<AtomicBool>,
     }
 

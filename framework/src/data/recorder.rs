@@ -86,12 +86,13 @@ impl Recorder {
         self: &Arc<Self>,
         statement: Arc<Statement>,
         site: Option<&'static Location<'static>>,
-    ) -> Recording {
-        Recording { started: None, span: None, statement, site, recorder: self.clone(), begun: false }
+    ) -> Box<Recording> {
+        let recorder = Arc::clone(self);
+        Box::new(Recording { started: None, span: None, statement, site, recorder, begun: false })
     }
 }
 
-/// A statement that is about to be sent, or under way.
+/// A statement that is about to be sent, or under way. It is handed on often and is large, so that it lives in a box.
 pub(super) struct Recording {
     begun: bool,
     /// With when it began.
@@ -109,30 +110,31 @@ impl Recording {
             return;
         }
         let (recorder, statement) = (&self.recorder, &self.statement);
-        self.span = recorder.tracer.as_ref().and_then(|tracer| {
-            Context::map_current(|cx| {
-                is_recording(cx).then(|| {
-                    if let Some(site) = self.site {
-                        recorder.findings.runs(cx, statement, site);
-                    }
-                    // Room for what is known at its end.
-                    let mut attributes = Vec::with_capacity(statement.span.len() + 2);
-                    attributes.extend_from_slice(&statement.span);
-                    let began = SystemTime::now();
-                    let builder = SpanBuilder::from_name(statement.summary.as_str().to_owned())
-                        .with_kind(SpanKind::Client)
-                        .with_start_time(began)
-                        .with_attributes(attributes);
-                    (tracer.build_with_context(builder, cx), began)
-                })
-            })
-        });
+        if let Some(tracer) = &recorder.tracer
+            && let Some(cx) = Context::map_current(|cx| is_recording(cx).then(|| cx.clone()))
+        {
+            if let Some(site) = self.site {
+                recorder.findings.runs(&cx, statement, site);
+            }
+            // Room for what is known at its end.
+            let mut attributes = Vec::with_capacity(statement.span.len() + 2);
+            attributes.extend_from_slice(&statement.span);
+            let began = SystemTime::now();
+            let builder = SpanBuilder {
+                name: statement.summary.as_str().to_owned().into(),
+                span_kind: Some(SpanKind::Client),
+                start_time: Some(began),
+                attributes: Some(attributes),
+                ..SpanBuilder::default()
+            };
+            self.span = Some((tracer.build_with_context(builder, &cx), began));
+        }
         let timed = recorder.duration.is_some() || (self.span.is_some() && recorder.findings.timed());
         self.started = timed.then(Instant::now);
     }
 
     /// Ends it, with the number of rows that were read if it has any. The error's message stays out: it may hold values.
-    pub(super) fn finish(mut self, error: Option<&QueryError>, rows: Option<u64>) {
+    pub(super) fn finish(mut self: Box<Self>, error: Option<&QueryError>, rows: Option<u64>) {
         let code = error.and_then(sqlstate);
         let error_type = error.map(|error| code.unwrap_or_else(|| kind(error)));
         let took = self.started.map(|started| started.elapsed());
@@ -142,7 +144,7 @@ impl Recording {
             }
             self.recorder.findings.took(took, &self.statement, self.span.as_mut().map(|(span, _)| span));
         }
-        if let Some((mut span, began)) = self.span {
+        if let Some((span, began)) = &mut self.span {
             if let Some(rows) = rows {
                 let rows = i64::try_from(rows).unwrap_or(i64::MAX);
                 span.set_attribute(KeyValue::new(attribute::DB_RESPONSE_RETURNED_ROWS, rows));

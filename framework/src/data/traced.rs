@@ -45,7 +45,7 @@ struct Watch {
 /// What goes with a query.
 #[derive(Default)]
 struct Beside {
-    recording: Option<Recording>,
+    recording: Option<Box<Recording>>,
     comment: Option<Comment>,
     text: Option<Text>,
 }
@@ -86,7 +86,7 @@ impl Watch {
         Beside { recording, comment, text: Some(text) }
     }
 
-    fn fixed(&mut self, sql: &'static str) -> Option<Recording> {
+    fn fixed(&mut self, sql: &'static str) -> Option<Box<Recording>> {
         if !self.recorder.wants() {
             return None;
         }
@@ -94,19 +94,19 @@ impl Watch {
         Some(started(self.recorder.prepare(statement, None)))
     }
 
-    fn end<T>(&self, recording: Option<Recording>, result: &QueryResult<T>) {
+    fn end<T>(&self, recording: Option<Box<Recording>>, result: &QueryResult<T>) {
         end(recording, &self.failed, result.as_ref().err(), None);
     }
 }
 
-fn started(mut recording: Recording) -> Recording {
+fn started(mut recording: Box<Recording>) -> Box<Recording> {
     recording.start();
     recording
 }
 
 /// Ends a statement, with the number of rows that were read if it has any.
 pub(super) fn end(
-    recording: Option<Recording>,
+    recording: Option<Box<Recording>>,
     failed: &AtomicBool,
     error: Option<&QueryError>,
     rows: Option<u64>,
@@ -151,12 +151,12 @@ impl<C> Traced<C> {
     }
 
     /// Begins to record the statement `sql`, if it is recorded in `cx`.
-    pub(super) fn begun(&mut self, sql: &'static str, cx: &Context) -> Option<Recording> {
+    pub(super) fn begun(&mut self, sql: &'static str, cx: &Context) -> Option<Box<Recording>> {
         let _cx = cx.clone().attach();
         self.watch.fixed(sql)
     }
 
-    pub(super) fn ended<T>(&self, recording: Option<Recording>, result: &QueryResult<T>) {
+    pub(super) fn ended<T>(&self, recording: Option<Box<Recording>>, result: &QueryResult<T>) {
         self.watch.end(recording, result);
     }
 
