@@ -61,7 +61,7 @@ impl Answer {
         if let Some(start) = self.start {
             let end = Stamp::now();
             self.desk.record_work(self.message, end.since(start));
-            close(&self.cx, outcome, end);
+            close(&self.desk, &self.cx, outcome, end);
         }
         self.desk.vitals.answer_ended();
     }

@@ -138,7 +138,7 @@ impl Recorder {
             let end = Stamp::now();
             self.desk.record_work(begun.message, end.since(start));
             self.desk.vitals.free();
-            close(&begun.cx, outcome, end);
+            close(&self.desk, &begun.cx, outcome, end);
             self.clock = Some(end);
         }
     }
@@ -152,10 +152,10 @@ impl Recorder {
 }
 
 /// Ends the span of `cx`.
-pub(super) fn close(cx: &Context, outcome: Outcome, end: Stamp) {
+pub(super) fn close(desk: &Desk, cx: &Context, outcome: Outcome, end: Stamp) {
     let span = cx.span();
     span.set_attribute(KeyValue::new(OUTCOME, outcome.as_str()));
-    Operation::end(cx);
+    Operation::end(&desk.telemetry, cx);
     span.end_with_timestamp(end.time());
 }
 

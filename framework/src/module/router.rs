@@ -4,6 +4,7 @@
 //! routes that was half of what the service did for a request. Here the path's segments say which few may fit, and their
 //! expressions are asked then.
 
+use std::cmp::Ordering;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ pub(super) struct Router {
 
 /// Which paths have routes. One a worker.
 pub(super) struct Map {
-    /// The paths of routes without parameters, sorted, each with the first that it has. No other route goes before that.
+    /// The paths of routes without parameters, sorted [by their length](by_length) first, each with the first that it has. No other route goes before that.
     fixed: Vec<(String, usize)>,
     paths: Paths,
     patterns: Vec<Pattern>,
@@ -48,6 +49,11 @@ impl Pattern {
     fn allows(&self, request: &ServiceRequest) -> bool {
         self.guards.iter().all(|guard| guard(&request.guard_ctx()))
     }
+}
+
+/// Most paths are told apart by their length alone.
+fn by_length(one: &str, other: &str) -> Ordering {
+    one.len().cmp(&other.len()).then_with(|| one.cmp(other))
 }
 
 /// What answers at a path.
@@ -100,7 +106,7 @@ impl Map {
                 fixed.extend(resource.patterns.iter().map(|form| (form.clone(), place)));
             }
         }
-        fixed.sort();
+        fixed.sort_by(|(one, place), (other, of)| by_length(one, other).then(place.cmp(of)));
         fixed.dedup_by(|later, first| later.0 == first.0);
         let pattern = |resource: &Resource| Pattern {
             forms: resource.patterns.iter().map(|form| ResourceDef::new(form.as_str())).collect(),
@@ -126,7 +132,7 @@ impl Map {
     fn find(&self, request: &mut ServiceRequest) -> Option<usize> {
         let mut after = None;
         let path = request.match_info().unprocessed();
-        if let Ok(at) = self.fixed.binary_search_by(|(fixed, _)| fixed.as_str().cmp(path)) {
+        if let Ok(at) = self.fixed.binary_search_by(|(fixed, _)| by_length(fixed, path)) {
             let (fixed, place) = &self.fixed[at];
             if self.patterns[*place].allows(request) {
                 // As actix does; a pattern is shorter than that.

@@ -73,8 +73,9 @@ impl Operation {
 
     /// Ends the operation that began with the span of `cx`, if one did: what was found is said on the span, which must
     /// still be open.
-    pub(crate) fn end(cx: &Context) {
-        let Some(operation) = cx.get::<Self>() else { return };
+    pub(crate) fn end(telemetry: &Telemetry, cx: &Context) {
+        // To look for it costs more than to know that there is none.
+        let Some(operation) = telemetry.has_statements().then(|| cx.get::<Self>()).flatten() else { return };
         let span = cx.span();
         if operation.span != span.span_context().span_id() {
             return;

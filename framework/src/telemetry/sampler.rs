@@ -140,6 +140,9 @@ fn by_rule(rule: &Sampler, trace: TraceId) -> SamplingDecision {
     let Sampler::TraceIdRatioBased(ratio) = rule else {
         return rule.should_sample(None, trace, "", &SpanKind::Internal, &[], &[]).decision;
     };
+    if *ratio >= 1.0 {
+        return SamplingDecision::RecordAndSample;
+    }
     // 63 bits of the id, as a share of all that they may be.
     #[allow(clippy::cast_possible_truncation, reason = "the lower half of the id")]
     let id = u128::from_be_bytes(trace.to_bytes()) as u64 >> 1;
@@ -150,7 +153,7 @@ fn by_rule(rule: &Sampler, trace: TraceId) -> SamplingDecision {
         reason = "as the SDK"
     )]
     let below = (ratio.max(0.0) * (1_u64 << 63) as f64) as u64;
-    if *ratio >= 1.0 || id < below { SamplingDecision::RecordAndSample } else { SamplingDecision::Drop }
+    if id < below { SamplingDecision::RecordAndSample } else { SamplingDecision::Drop }
 }
 
 impl ShouldSample for Head {

@@ -48,7 +48,7 @@ impl Exchange {
     pub(super) fn end(
         mut self,
         request: Option<&HttpRequest>,
-        response: HttpResponse,
+        mut response: HttpResponse,
         error: Option<&'static str>,
     ) -> HttpResponse {
         self.ended = true;
@@ -57,8 +57,10 @@ impl Exchange {
             self.sample.pattern = request.and_then(HttpRequest::match_pattern);
         }
         signals.ended(&self.cx, &self.sample, target, series, Some(response.head()), error);
-        let received = self.received.as_ref();
-        let response = signals.measure_bodies(&self.sample, target, received, response, error);
+        if signals.measures_bodies() {
+            let received = self.received.as_ref();
+            response = signals.measure_bodies(&self.sample, target, received, response, error);
+        }
         match self.leftover.take() {
             Some(leftover) => leftover.held_by(response),
             None => response,

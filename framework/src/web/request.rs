@@ -311,7 +311,10 @@ where
                 panicked(&exchange.cx, &*panic).error_response()
             });
         }
-        response = layer.edge.finish(&exchange.cx, http.as_ref(), response);
+        layer.edge.finish(&exchange.cx, http.as_ref(), &mut response);
+        if let (Some(http), Some(compression)) = (&http, &layer.edge.compression) {
+            response = compression.compress(http, response);
+        }
         if head {
             response = without_body(response);
         }

@@ -23,7 +23,7 @@ use super::headers::Headers;
 use super::host::Host;
 use super::request::{RequestLayer, Target};
 use super::roots::Roots;
-use super::route::{RouteMeta, known_method};
+use super::route::RouteMeta;
 use super::series::Series;
 use super::stream::{Protocol, STREAM_PROTOCOL};
 use crate::config::{SamplingSettings, TelemetrySettings, Trust};
@@ -150,12 +150,11 @@ impl WebSignals {
         if let Some(unrecorded) = self.telemetry.unrecorded_below(&parent) {
             return unrecorded;
         }
-        let method = known_method(request.method());
         let name = match target {
             Target::Route(route) => route.span_name(request.method()),
-            Target::Mount(_) | Target::Nothing => bare_name(method),
+            Target::Mount(_) | Target::Nothing => bare_name(sample.method),
         };
-        let mut attributes = described(request, target, method, host);
+        let mut attributes = described(request, target, sample.method, host);
         if !self.request_headers.is_empty() {
             attributes.extend(self.request_headers.attributes(headers));
         }
@@ -217,7 +216,7 @@ impl WebSignals {
             if status.is_some_and(|status| status.is_server_error()) {
                 span.set_status(Status::error(""));
             }
-            Operation::end(cx);
+            Operation::end(&self.telemetry, cx);
             match sample.began.and_then(|began| began.checked_add(took)) {
                 Some(end) => span.end_with_timestamp(end),
                 None => span.end(),

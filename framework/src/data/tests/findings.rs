@@ -69,7 +69,7 @@ impl Watched {
         let span = self.telemetry.tracer().unwrap().start_with_context("operation", &root);
         let cx = Operation::begin(&self.telemetry, root.with_span(span));
         let result = work.with_context(cx.clone()).await;
-        Operation::end(&cx);
+        Operation::end(&self.telemetry, &cx);
         cx.span().end();
         let spans = self.capture.spans();
         let span = spans.named("operation").last().unwrap().clone();

@@ -201,7 +201,7 @@ impl Signals {
             span.set_attribute(KeyValue::new(ERROR_TYPE, kind));
             span.set_status(Status::error(message.to_owned()));
         }
-        Operation::end(cx);
+        Operation::end(&self.telemetry, cx);
         span.end();
     }
 

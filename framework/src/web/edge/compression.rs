@@ -20,12 +20,12 @@ static OFFERED: LazyLock<[Encoding; 4]> =
 /// Not HTML: a page holds its visitor's token against forged requests beside what somebody else made it show, and how
 /// well the two compress together tells of the token (BREACH). Not what has a strong `ETag`, which names these bytes.
 /// Not a stream of events, which would wait for more to compress.
-pub(super) struct Compression {
+pub(in crate::web) struct Compression {
     pub(super) from: u64,
 }
 
 impl Compression {
-    pub(super) fn compress(&self, request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
+    pub(in crate::web) fn compress(&self, request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
         if !self.is_worth_it(&response) {
             return response;
         }

@@ -28,7 +28,7 @@ static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) struct Edge {
     request_id: bool,
     protection: Option<Protection>,
-    compression: Option<Compression>,
+    pub(super) compression: Option<Compression>,
     shedder: Arc<Shedder>,
 }
 
@@ -76,13 +76,8 @@ impl Edge {
         }
     }
 
-    /// Puts on an answer what it lacks.
-    pub(super) fn finish(
-        &self,
-        cx: &Context,
-        request: Option<&HttpRequest>,
-        mut response: HttpResponse,
-    ) -> HttpResponse {
+    /// Puts on an answer what it lacks. It is to be compressed after that.
+    pub(super) fn finish(&self, cx: &Context, request: Option<&HttpRequest>, response: &mut HttpResponse) {
         if self.request_id
             && let Some(id) = cx.get::<RequestId>()
             && let Ok(value) = HeaderValue::from_str(id.as_str())
@@ -90,13 +85,10 @@ impl Edge {
             response.headers_mut().insert(X_REQUEST_ID.clone(), value);
         }
         if let Some(protection) = &self.protection {
-            protection.protect(request, &mut response);
+            protection.protect(request, response);
         }
-        let Some(request) = request else { return response };
-        refusal::close(request, &mut response);
-        match &self.compression {
-            Some(compression) => compression.compress(request, response),
-            None => response,
+        if let Some(request) = request {
+            refusal::close(request, response);
         }
     }
 }
