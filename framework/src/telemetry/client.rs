@@ -52,16 +52,16 @@ tokio::task_local! {
 
 impl SpanClient {
     /// The request as it is sent. Over gRPC it is compressed on its way.
-    pub(super) fn packed(&self, request: Vec<u8>) -> io::Result<Bytes> {
+    pub(super) fn packed(&self, request: &Bytes) -> io::Result<Bytes> {
         match self {
             Self::Http(_, Some(Compression::Gzip)) => {
                 let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
-                encoder.write_all(&request)?;
+                encoder.write_all(request)?;
                 encoder.finish().map(Bytes::from)
             }
-            Self::Http(_, Some(Compression::Zstd)) => zstd::bulk::compress(&request, 0).map(Bytes::from),
+            Self::Http(_, Some(Compression::Zstd)) => zstd::bulk::compress(request, 0).map(Bytes::from),
             Self::Http(_, Some(other)) => Err(io::Error::other(format!("{other} is not known"))),
-            Self::Http(_, None) | Self::Grpc(_) => Ok(request.into()),
+            Self::Http(_, None) | Self::Grpc(_) => Ok(request.clone()),
         }
     }
 

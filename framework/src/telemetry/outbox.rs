@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use opentelemetry::trace::Span as _;
 use opentelemetry::{Context, InstrumentationScope};
+use opentelemetry_http::Bytes;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
@@ -43,6 +44,9 @@ struct Waiting {
 struct Batches {
     full: Vec<Batch>,
     open: Batch,
+    /// Where a batch was that has been sent, for one that comes. Who ends spans are many threads, and the allocator keeps for
+    /// each what it has freed.
+    room: Vec<u8>,
     /// Nothing is sent any more.
     closed: bool,
 }
@@ -82,7 +86,7 @@ impl Outbox {
     ) -> Self {
         let size = batching.batch as u64;
         let open = Batch::new(wire::head(resource));
-        let batches = Mutex::new(Batches { full: Vec::new(), open, closed: false });
+        let batches = Mutex::new(Batches { full: Vec::new(), open, room: Vec::new(), closed: false });
         let waiting = Arc::new(Waiting { batches, full: Notify::new(), size });
         let sender = Sender { waiting: Arc::clone(&waiting), client, line, delay: batching.delay };
         let (orders, received) = mpsc::unbounded_channel();
@@ -108,6 +112,12 @@ impl Outbox {
     }
 }
 
+impl Batches {
+    fn take_open(&mut self) -> Batch {
+        self.open.take(mem::take(&mut self.room))
+    }
+}
+
 impl Waiting {
     fn add(&self, scope: &InstrumentationScope, span: &[u8]) {
         let mut batches = self.batches.lock();
@@ -116,7 +126,7 @@ impl Waiting {
         }
         batches.open.add(scope, span);
         if batches.open.spans() >= self.size {
-            let batch = batches.open.take();
+            let batch = batches.take_open();
             batches.full.push(batch);
             drop(batches);
             self.full.notify_one();
@@ -171,7 +181,7 @@ impl Sender {
             let result = self
                 .send(|batches| {
                     batches.closed |= stops;
-                    let open = (batches.open.spans() > 0).then(|| batches.open.take());
+                    let open = (batches.open.spans() > 0).then(|| batches.take_open());
                     mem::take(&mut batches.full).into_iter().chain(open).collect()
                 })
                 .await;
@@ -197,11 +207,20 @@ impl Sender {
 
     async fn send_one(&self, batch: Batch) -> OTelSdkResult {
         let spans = batch.spans();
-        let packed = self.client.packed(batch.into_request());
+        let request = Bytes::from(batch.into_request());
+        let packed = self.client.packed(&request);
         let export = async || match &packed {
             Ok(request) => self.client.export(request.clone()).await,
             Err(error) => Err(OTelSdkError::InternalFailure(format!("not compressed: {error}"))),
         };
-        self.line.send((spans, spans), export).await
+        let result = self.line.send((spans, spans), export).await;
+        drop(packed);
+        // Unless somebody still holds it, such as a connection that was given up.
+        if request.is_unique() && request.len() <= wire::ROOM {
+            let mut room = Vec::from(request);
+            room.clear();
+            self.waiting.batches.lock().room = room;
+        }
+        result
     }
 }

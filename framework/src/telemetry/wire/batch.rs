@@ -7,8 +7,8 @@ use opentelemetry_sdk::Resource;
 
 use super::{LONG, Message};
 
-/// More than a batch of the spans that a service has by default.
-const ROOM: usize = 1 << 20;
+/// Bytes of a batch that is worth to make room for, and to keep the room of: more than one of the default size has.
+pub(in crate::telemetry) const ROOM: usize = 1 << 20;
 
 /// The spans of one export, as an `ExportTraceServiceRequest` that they are written into behind each other. Of the first
 /// instrumentation scope, and most often the only one, they are where they are sent from.
@@ -47,9 +47,10 @@ impl Batch {
         self.spans
     }
 
-    /// Takes what is in it; what follows is expected to take as much.
-    pub(in crate::telemetry) fn take(&mut self) -> Self {
-        let next = Self { expected: self.request.len().min(ROOM), ..Self::new(Arc::clone(&self.head)) };
+    /// Takes what is in it; what follows is written into `room`, and expected to take as much.
+    pub(in crate::telemetry) fn take(&mut self, room: Vec<u8>) -> Self {
+        let expected = self.request.len().min(ROOM);
+        let next = Self { expected, request: room, ..Self::new(Arc::clone(&self.head)) };
         mem::replace(self, next)
     }
 

@@ -17,7 +17,7 @@ use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status};
 use opentelemetry::{Array, KeyValue, Value};
 use opentelemetry_sdk::trace::SpanData;
 
-pub(super) use batch::{Batch, head};
+pub(super) use batch::{Batch, ROOM, head};
 
 // The types of fields: a number of variable length, eight bytes, a length with so many bytes, four bytes.
 const VARINT: u32 = 0;

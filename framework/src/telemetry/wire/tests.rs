@@ -93,6 +93,22 @@ fn span(random: &mut fastrand::Rng) -> SpanData {
 }
 
 #[test]
+fn a_batch_is_written_where_one_was_that_is_sent() {
+    let (mut batch, mut written) = (Batch::new(head(&Resource::builder_empty().build())), Vec::new());
+    let span = span(&mut fastrand::Rng::with_seed(7));
+    super::span(&span, &mut written);
+    batch.add(&span.instrumentation_scope, &written);
+    let mut room = batch.take(Vec::new()).into_request();
+    let (request, place) = (room.clone(), room.as_ptr());
+    room.clear();
+    // It had none, and makes room for those that follow.
+    assert_eq!(batch.take(room).spans(), 0);
+    batch.add(&span.instrumentation_scope, &written);
+    let again = batch.take(Vec::new()).into_request();
+    assert_eq!((again.as_ptr(), &again), (place, &request));
+}
+
+#[test]
 fn what_is_written_is_what_the_exporter_of_opentelemetry_writes() {
     let resource = Resource::builder_empty()
         .with_schema_url([KeyValue::new("service.name", "orders")], "https://example.com/2")
@@ -111,7 +127,7 @@ fn what_is_written_is_what_the_exporter_of_opentelemetry_writes() {
         for span in expected.iter_mut().flat_map(|it| &mut it.scope_spans).flat_map(|it| &mut it.spans) {
             span.status = span.status.take().filter(|status| *status != Default::default());
         }
-        let written = ExportTraceServiceRequest::decode(&*batch.take().into_request()).unwrap();
+        let written = ExportTraceServiceRequest::decode(&*batch.take(Vec::new()).into_request()).unwrap();
         assert_eq!(written.resource_spans, expected, "seed {seed}");
     }
 }
