@@ -1,9 +1,6 @@
-use std::collections::HashMap;
-
 use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt as _;
-use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
-use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
 
 use crate::context::{Baggage, TraceContext, with_allowed_baggage};
 
@@ -25,20 +22,15 @@ impl Carried {
     /// What `cx` carries; of its baggage, what has one of the `keys`.
     #[must_use]
     pub fn capture(cx: &Context, keys: &[&str]) -> Self {
-        let mut headers = HashMap::new();
-        if cx.span().span_context().is_valid() {
-            TraceContext::new().inject_context(cx, &mut headers);
-        }
+        let mut headers = HeadersMut::default();
+        TraceContext::new().inject_context(cx, &mut headers);
         if !keys.is_empty() && !cx.baggage().is_empty() {
             let allowed = with_allowed_baggage(cx, |key| keys.contains(&key));
             Baggage::new().inject_context(&allowed, &mut headers);
         }
-        let mut header = |name: &str| headers.remove(name).filter(|value: &String| !value.is_empty());
-        Self {
-            traceparent: header("traceparent"),
-            tracestate: header("tracestate").filter(|state| state.len() <= MAX_TRACESTATE),
-            baggage: header("baggage"),
-        }
+        let HeadersMut(mut carried) = headers;
+        carried.tracestate.take_if(|state| state.len() > MAX_TRACESTATE);
+        carried
     }
 
     /// The context that was captured, on top of `base`. What does not parse is ignored.
@@ -58,6 +50,21 @@ impl Carried {
     #[must_use]
     pub fn trace_id(&self) -> Option<&str> {
         self.traceparent.as_deref()?.split('-').nth(1)
+    }
+}
+
+/// It as propagators write it.
+#[derive(Default)]
+struct HeadersMut(Carried);
+
+impl Injector for HeadersMut {
+    fn set(&mut self, key: &str, value: String) {
+        match key {
+            "traceparent" => self.0.traceparent = Some(value),
+            "tracestate" => self.0.tracestate = Some(value),
+            "baggage" => self.0.baggage = Some(value),
+            _ => {}
+        }
     }
 }
 
@@ -84,7 +91,7 @@ mod tests {
     use std::str::FromStr as _;
 
     use opentelemetry::KeyValue;
-    use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+    use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
 
     use super::*;
 
