@@ -33,7 +33,8 @@ pub(super) struct Router {
 
 /// Which paths have routes. One a worker.
 pub(super) struct Map {
-    /// The paths of routes without parameters, sorted [by their length](by_length) first, each with the first that it has. No other route goes before that.
+    /// The paths of routes without parameters, sorted [by their length](by_length) first, each with the first that it has. No
+    /// other route goes before that.
     fixed: Vec<(String, usize)>,
     paths: Paths,
     patterns: Vec<Pattern>,
