@@ -85,9 +85,6 @@ mod tests {
             assert!(!name.contains("ann.lee"), "{name}");
         }
         let long = "x".repeat(65);
-        assert!(
-            shown(&long, DB_QUERY_SUMMARY, &long).len() < 65 + 1
-                && shown(&long, DB_QUERY_SUMMARY, &long) != long
-        );
+        assert_ne!(shown(&long, DB_QUERY_SUMMARY, &long), long);
     }
 }
